@@ -1,0 +1,36 @@
+{# How North Carolina's files write grades and masked percentages. #}
+
+{# 6, 06, KG, 0K, P2 (a prekindergarten for two-year-olds) ... as PK, KG, 01 to 13; null where there is none. #}
+{% macro nc_grade(value) -%}
+    case
+        when {{ value }} like 'P%' then 'PK'
+        when {{ value }} in ('KG', '0K', '00', '0') then 'KG'
+        when {{ value }} <> '' then lpad({{ value }}, 2, '0')
+    end
+{%- endmacro %}
+
+{# Masking codes: 1 above 95 percent, 2 below 5 percent, 3 fewer than 10, 4 insufficient data. #}
+{% macro nc_masked_status(masking, value) -%}
+    case
+        when {{ whole(masking) }} in (1, 2) then 'range_coded'
+        when {{ whole(masking) }} in (3, 4) then 'suppressed_primary'
+        when {{ value }} is null then 'missing'
+        else 'reported'
+    end
+{%- endmacro %}
+
+{% macro nc_lower_bound(masking) -%}
+    case {{ whole(masking) }} when 1 then 0.95 when 2 then 0.0 end
+{%- endmacro %}
+
+{% macro nc_upper_bound(masking) -%}
+    case {{ whole(masking) }} when 1 then 1.0 when 2 then 0.05 end
+{%- endmacro %}
+
+{% macro nc_level(agency_code) -%}
+    case
+        when {{ agency_code }} = 'NC-SEA' then 'SEA'
+        when {{ agency_code }} like '%LEA' then 'LEA'
+        else 'SCH'
+    end
+{%- endmacro %}

@@ -1,0 +1,36 @@
+{# A sum over terms of which some are withheld is only a lower bound: it is never reported as the total. #}
+
+{% macro complete_sum(amount, status) -%}
+    case when bool_and({{ status }} = 'reported') then sum({{ amount }}) end
+{%- endmacro %}
+
+{% macro status_of_sum(status) -%}
+    case
+        when bool_and({{ status }} = 'reported') then 'reported'
+        when bool_or({{ status }} in ('suppressed_primary', 'suppressed_complementary', 'range_coded'))
+            then 'suppressed_primary'
+        when bool_or({{ status }} = 'missing') then 'missing'
+        else 'not_collected'
+    end
+{%- endmacro %}
+
+{# The group that a numerator's denominator is of: of all, of one named staff class, or of the same group less the numerator's own dimension. #}
+{% macro denominator_category(denominator_of, dimension, category) -%}
+    case
+        when {{ denominator_of }} = 'all' or {{ dimension }} = {{ category }} then 'all'
+        when {{ denominator_of }} = 'TCH' then 'staff_class'
+        when starts_with({{ category }}, {{ dimension }} || '*')
+            then substr({{ category }}, length({{ dimension }}) + 2)
+        else {{ category }}
+    end
+{%- endmacro %}
+
+{% macro denominator_value(denominator_of, dimension, category, value) -%}
+    case
+        when {{ denominator_of }} = 'all' or {{ dimension }} = {{ category }} then 'all'
+        when {{ denominator_of }} = 'TCH' then 'TCH'
+        when starts_with({{ category }}, {{ dimension }} || '*')
+            then split_part({{ value }}, '*', 2)
+        else {{ value }}
+    end
+{%- endmacro %}

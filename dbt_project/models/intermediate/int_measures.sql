@@ -1,0 +1,126 @@
+{#
+    Every measure at every level. A publisher's own total is used where it gives one; where it does
+    not, a district is the sum of its schools and the state the sum of its districts. A sum over
+    terms of which one is withheld or absent is no total: it has no amount and says why.
+#}
+{%- set subjects = ['enrollment', 'outcomes', 'finance', 'staff', 'cte', 'identification'] -%}
+
+with
+
+observations as (
+
+    {% for subject in subjects -%}
+    select * from {{ ref('int_' ~ subject) }}
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
+
+),
+
+organizations as (
+
+    select * from {{ ref('int_organizations') }}
+
+),
+
+additive as (
+
+    select measure from {{ ref('measures') }} where is_additive
+
+),
+
+given as (
+
+    select * exclude (source_load), [source_load] as source_loads from observations
+
+),
+
+school_terms as (
+
+    select
+        given.state,
+        given.school_year,
+        organizations.parent_org_id as org_id,
+        given.measure,
+        given.group_category,
+        given.group_value,
+        given.amount,
+        given.status,
+        given.source_loads
+    from given
+    inner join additive using (measure)
+    inner join organizations using (state, school_year, org_level, org_id)
+    where given.org_level = 'SCH'
+
+),
+
+district_sums as (
+
+    select
+        state,
+        school_year,
+        'LEA' as org_level,
+        org_id,
+        measure,
+        group_category,
+        group_value,
+        {{ complete_sum('amount', 'status') }} as amount,
+        {{ status_of_sum('status') }} as status,
+        list_sort(list_distinct(flatten(list(source_loads)))) as source_loads
+    from school_terms
+    group by all
+
+),
+
+districts as (
+
+    select * from given where org_level = 'LEA'
+
+    union all by name
+
+    select district_sums.*
+    from district_sums
+    anti join given using (state, school_year, org_level, org_id, measure, group_category, group_value)
+
+),
+
+state_sums as (
+
+    select
+        districts.state,
+        districts.school_year,
+        'SEA' as org_level,
+        the_state.org_id,
+        districts.measure,
+        districts.group_category,
+        districts.group_value,
+        {{ complete_sum('districts.amount', 'districts.status') }} as amount,
+        {{ status_of_sum('districts.status') }} as status,
+        list_sort(list_distinct(flatten(list(districts.source_loads)))) as source_loads
+    from districts
+    inner join additive using (measure)
+    inner join organizations as the_state
+        on
+            districts.state = the_state.state
+            and districts.school_year = the_state.school_year
+            and the_state.org_level = 'SEA'
+    group by all
+
+),
+
+final as (
+
+    select * from given where org_level in ('SCH', 'SEA')
+
+    union all by name
+
+    select * from districts
+
+    union all by name
+
+    select state_sums.*
+    from state_sums
+    anti join given using (state, school_year, org_level, org_id, measure, group_category, group_value)
+
+)
+
+select * from final

@@ -1,0 +1,284 @@
+with
+
+measures as (
+
+    select * from {{ ref('int_measures') }}
+
+),
+
+metrics as (
+
+    select * from {{ ref('metrics') }}
+
+),
+
+organizations as (
+
+    select * from {{ ref('int_organizations') }}
+
+),
+
+numerators as (
+
+    select
+        metrics.metric_id,
+        metrics.denominator,
+        {{ denominator_category('metrics.denominator_of', 'metrics.dimension', 'measures.group_category') }}
+            as denominator_category,
+        {{ denominator_value('metrics.denominator_of', 'metrics.dimension', 'measures.group_category', 'measures.group_value') }}
+            as denominator_value,
+        measures.*
+    from measures
+    inner join metrics on measures.measure = metrics.numerator
+    where
+        -- Of everyone, everyone is all of them.
+        (metrics.metric_id <> 'group_share' or measures.group_category <> 'all')
+        -- A class size is not known by group.
+        and (metrics.metric_id <> 'students_per_teacher' or measures.group_category = 'all')
+
+),
+
+-- Whether the extracts have a denominator for such groups at all tells absent from not collected.
+denominators_collected as (
+
+    select distinct state, school_year, org_level, measure, group_category
+    from measures
+    where measure in (select denominator from metrics) and status = 'reported'
+
+),
+
+published as (
+
+    select measures.*
+    from measures
+    semi join metrics on measures.measure = metrics.metric_id and measures.measure <> metrics.numerator
+
+),
+
+-- A rate given for schools alone is still a question about their district and the state.
+published_above as (
+
+    select distinct
+        published.state,
+        published.school_year,
+        above.org_level,
+        above.org_id,
+        published.measure as metric_id,
+        published.group_category,
+        published.group_value
+    from published
+    inner join organizations
+        on
+            published.state = organizations.state
+            and published.school_year = organizations.school_year
+            and published.org_level = organizations.org_level
+            and published.org_id = organizations.org_id
+    inner join organizations as above
+        on
+            organizations.state = above.state
+            and organizations.school_year = above.school_year
+            and (
+                (above.org_level = 'LEA' and organizations.org_level = 'SCH' and organizations.parent_org_id = above.org_id)
+                or above.org_level = 'SEA'
+            )
+
+),
+
+asked as (
+
+    select state, school_year, metric_id, org_level, org_id, group_category, group_value from numerators
+    union
+    select state, school_year, measure, org_level, org_id, group_category, group_value from published
+    union
+    select state, school_year, metric_id, org_level, org_id, group_category, group_value from published_above
+
+),
+
+joined as (
+
+    select
+        asked.*,
+        published.amount as published_amount,
+        published.status as published_status,
+        published.lower_bound,
+        published.upper_bound,
+        published.source_loads as published_loads,
+        numerators.amount as numerator,
+        numerators.status as numerator_status,
+        numerators.source_loads as numerator_loads,
+        metrics.denominator is null as is_count,
+        metrics.unit,
+        denominators.amount as denominator,
+        case
+            when denominators.status is not null then denominators.status
+            when denominators_collected.measure is not null then 'missing'
+            else 'not_collected'
+        end as denominator_status,
+        denominators.source_loads as denominator_loads
+    from asked
+    inner join metrics using (metric_id)
+    left join numerators
+        using (state, school_year, metric_id, org_level, org_id, group_category, group_value)
+    left join published
+        on
+            asked.metric_id = published.measure
+            and asked.state = published.state
+            and asked.school_year = published.school_year
+            and asked.org_level = published.org_level
+            and asked.org_id = published.org_id
+            and asked.group_category = published.group_category
+            and asked.group_value = published.group_value
+    left join measures as denominators
+        on
+            metrics.denominator = denominators.measure
+            and asked.state = denominators.state
+            and asked.school_year = denominators.school_year
+            and asked.org_level = denominators.org_level
+            and asked.org_id = denominators.org_id
+            and coalesce(numerators.denominator_category, asked.group_category) = denominators.group_category
+            and coalesce(numerators.denominator_value, asked.group_value) = denominators.group_value
+    left join denominators_collected
+        on
+            metrics.denominator = denominators_collected.measure
+            and asked.state = denominators_collected.state
+            and asked.school_year = denominators_collected.school_year
+            and asked.org_level = denominators_collected.org_level
+            and coalesce(numerators.denominator_category, asked.group_category)
+            = denominators_collected.group_category
+
+),
+
+judged as (
+
+    select
+        *,
+        case
+            -- A rate that its publisher gives, and no count with it, is taken as it is.
+            when published_status is not null then published_status
+            when numerator_status is null then 'missing'
+            when numerator_status <> 'reported' then numerator_status
+            when is_count then 'reported'
+            when denominator_status <> 'reported' then denominator_status
+            when denominator = 0 then 'not_applicable'
+            -- Fewer people than those of them that are counted: it is not the rate's denominator.
+            when unit like 'fraction of %' and numerator > denominator then 'not_collected'
+            else 'reported'
+        end as status
+    from joined
+
+),
+
+calculated as (
+
+    select
+        state,
+        school_year,
+        metric_id,
+        org_level,
+        org_id,
+        group_category,
+        group_value,
+        case when published_status is null then numerator end as numerator,
+        case when not is_count then denominator end as denominator,
+        case
+            when status <> 'reported' then null
+            when published_status is not null then published_amount
+            when is_count then numerator
+            else numerator / denominator
+        end as value,
+        status,
+        list_sort(list_distinct(
+            coalesce(published_loads, numerator_loads, [])
+            || case when is_count then [] else coalesce(denominator_loads, []) end
+        )) as source_loads,
+        lower_bound as value_lower,
+        upper_bound as value_upper
+    from judged
+
+),
+
+-- Every metric says something of every organization, if only why there is nothing to say.
+answered as (
+
+    select distinct state, school_year, metric_id, org_level, org_id from calculated
+
+),
+
+-- Charter schools often stand outside a whole file: what no charter has, charters are not asked for.
+answered_by_kind as (
+
+    select distinct
+        calculated.state,
+        calculated.school_year,
+        calculated.metric_id,
+        calculated.org_level,
+        coalesce(organizations.is_charter, false) as is_charter
+    from calculated
+    inner join organizations using (state, school_year, org_level, org_id)
+    where calculated.status in ('reported', 'range_coded', 'suppressed_primary')
+
+),
+
+unanswered as (
+
+    select
+        organizations.state,
+        organizations.school_year,
+        metrics.metric_id,
+        organizations.org_level,
+        organizations.org_id,
+        'all' as group_category,
+        'all' as group_value,
+        case
+            when
+                organizations.grade_high is not null
+                and metrics.first_grade is not null
+                and {{ grade_rank('organizations.grade_high') }} < {{ grade_rank('metrics.first_grade') }}
+                then 'not_applicable'
+            when answered_by_kind.metric_id is not null then 'missing'
+            else 'not_collected'
+        end as status,
+        cast([] as varchar[]) as source_loads
+    from organizations
+    cross join metrics
+    left join answered_by_kind
+        on
+            organizations.state = answered_by_kind.state
+            and organizations.school_year = answered_by_kind.school_year
+            and metrics.metric_id = answered_by_kind.metric_id
+            and organizations.org_level = answered_by_kind.org_level
+            and coalesce(organizations.is_charter, false) = answered_by_kind.is_charter
+    anti join answered
+        on
+            organizations.state = answered.state
+            and organizations.school_year = answered.school_year
+            and metrics.metric_id = answered.metric_id
+            and organizations.org_level = answered.org_level
+            and organizations.org_id = answered.org_id
+
+),
+
+final as (
+
+    select * from calculated
+    union all by name
+    select * from unanswered
+
+)
+
+select
+    state,
+    school_year,
+    metric_id,
+    org_level,
+    org_id,
+    group_category,
+    group_value,
+    numerator,
+    denominator,
+    value,
+    status,
+    source_loads,
+    value_lower,
+    value_upper
+from final

@@ -1,0 +1,118 @@
+"""Runs dbt: one project, one state per build, one process."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from include import lake
+
+PROJECT = Path(__file__).parents[1] / "dbt_project"
+
+
+class BuildFailed(RuntimeError):
+    """dbt could not build every mart, or a test of one failed. Nothing was published."""
+
+
+def target(state: str) -> Path:
+    """Where dbt keeps the state's parsed project and its docs: one folder a state keeps partial parsing."""
+    return lake.home() / "dbt" / state
+
+
+def variables(state: str) -> dict[str, object]:
+    """What dbt is told of the state: its staging folders, and the models that are in them.
+
+    `record_level` names the folder that stages the standard extracts, or one that does not exist.
+    """
+    from include import registry
+
+    sends_records = any(
+        registry.is_standard(state, extract) for extract in registry.states()[state].extracts
+    )
+    told = {"state": state, "record_level": "standard" if sends_records else "none"}
+    folders = [PROJECT / "models/staging" / folder for folder in told.values()]
+    return told | {"staged": sorted(f.stem for folder in folders for f in folder.glob("stg_*.sql"))}
+
+
+@contextmanager
+def _environment(**values: str) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+def run(state: str, database: Path, *arguments: str) -> None:
+    """Run one dbt command for a state against a DuckDB file.
+
+    Raises BuildFailed with the name and message of every node that failed.
+    """
+    from dbt.cli.main import dbtRunner
+
+    folder = target(state)
+    lake.private(folder)
+    with _environment(
+        STATEWIDE_BUILD=str(database),
+        DBT_SEND_ANONYMOUS_USAGE_STATS="false",
+        DO_NOT_TRACK="1",
+    ):
+        outcome = dbtRunner().invoke(
+            [
+                *arguments,
+                "--project-dir", str(PROJECT),
+                "--profiles-dir", str(PROJECT),
+                "--target-path", str(folder / "target"),
+                "--log-path", str(folder / "logs"),
+                "--vars", json.dumps(variables(state)),
+                "--quiet",
+                "--warn-error-options", '{"error": ["NoNodesForSelectionCriteria"]}',
+            ]
+        )  # fmt: skip
+    if outcome.success:
+        return
+    if outcome.exception:
+        raise BuildFailed(f"{state}: dbt stopped: {outcome.exception}") from outcome.exception
+    broken = [
+        f"{result.node.name} ({result.status}): {(result.message or '').strip()}"
+        for result in getattr(outcome.result, "results", [])
+        if str(result.status) in ("error", "fail", "runtime error")
+    ]
+    raise BuildFailed(
+        f"{state}: dbt {arguments[0]} stopped on {len(broken)} of its steps; the last build and "
+        "release stay as they are.\n  " + "\n  ".join(broken)
+    )
+
+
+def build(state: str, database: Path) -> None:
+    """Seeds, models and data tests of one state. Unit tests ask about the logic, not about this load:
+    they run in the project's own tests."""
+    run(
+        state,
+        database,
+        "build",
+        "--select", "+path:models/marts", "path:seeds",
+        "--exclude-resource-type", "unit_test",
+    )  # fmt: skip
+
+
+def unit_test(state: str, database: Path) -> None:
+    """The project's unit tests, on a database whose schema `lake` shows the state's relations, empty or not.
+
+    Raises BuildFailed with the difference between what a test expected and what it got.
+    """
+    run(state, database, "build", "--select", "+path:models/marts", "path:seeds", "--exclude-resource-type", "unit_test", "test")
+    run(state, database, "test", "--select", "test_type:unit")
+
+
+def document(state: str, database: Path) -> None:
+    """Write dbt's documentation site beside the parsed project."""
+    run(state, database, "docs", "generate", "--static")

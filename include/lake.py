@@ -1,0 +1,265 @@
+"""The layout of `landed/`, `quarantine/` and `lake/`, and the only place that knows it.
+
+    landed/<state>/objects/<sha256>                          the publisher's bytes, never edited
+    landed/<state>/receipts/<extract>/<school_year>.json     the last receipt
+    landed/<state>/receipts/<extract>/<school_year>.jsonl    all of them, oldest first
+    landed/<state>/partial/                                  downloads under way, or cut
+    landed/<state>/archives/<sha256>                         whole archives, with their receipts
+    checked/<state>/<extract>/<school_year>/<sha256>.parquet rows that passed, not yet loaded
+    quarantine/<state>/<extract>/<school_year>/<sha256>.parquet   rows that did not, with reasons
+    quarantine/<state>/<extract>/<school_year>/<sha256>.json      verdict on the file
+    lake/<state>/<extract>/<school_year>.parquet             accepted rows
+
+A load replaces one Parquet file in one rename. What is known of the load (which bytes, how many
+rows) travels inside that file, as Parquet metadata, so that rows and record cannot disagree.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+METADATA_KEY = "statewide_load"
+
+
+class NothingLanded(LookupError):
+    """An extract was asked for that has not been fetched."""
+
+
+class RowsLost(RuntimeError):
+    """Rows in are not rows accepted plus rows quarantined. Nothing was loaded."""
+
+
+class Busy(RuntimeError):
+    """Another process holds the lock."""
+
+
+@dataclass(frozen=True)
+class Load:
+    """What is known of one accepted load. `spec` is the fingerprint of the extract's declaration."""
+
+    state: str
+    extract: str
+    school_year: int
+    sha256: str
+    spec: str
+    rows_in: int
+    accepted: int
+    quarantined: int
+
+    @property
+    def path(self) -> Path:
+        return partition(self.state, self.extract, self.school_year)
+
+
+def home() -> Path:
+    """Where all runtime state lives: `STATEWIDE_HOME`, by default `var/` in the checkout."""
+    return Path(os.environ.get("STATEWIDE_HOME") or Path(__file__).parents[1] / "var").resolve()
+
+
+def landed_object(state: str, sha256: str) -> Path:
+    return home() / "landed" / state / "objects" / sha256
+
+
+def partials(state: str) -> Path:
+    """Where downloads grow; in the file system of `landed_object`, so that landing is a rename."""
+    return private(home() / "landed" / state / "partial")
+
+
+def archives(state: str) -> Path:
+    """Where archives are kept of which extracts are members."""
+    return private(home() / "landed" / state / "archives")
+
+
+def receipts(state: str, extract: str, school_year: int) -> Path:
+    return home() / "landed" / state / "receipts" / extract / f"{school_year}.json"
+
+
+def checked(state: str, extract: str, school_year: int, sha256: str) -> Path:
+    return home() / "checked" / state / extract / str(school_year) / f"{sha256}.parquet"
+
+
+def quarantined(state: str, extract: str, school_year: int, sha256: str) -> Path:
+    return home() / "quarantine" / state / extract / str(school_year) / f"{sha256}.parquet"
+
+
+def verdict(state: str, extract: str, school_year: int, sha256: str) -> Path:
+    return quarantined(state, extract, school_year, sha256).with_suffix(".json")
+
+
+def partition(state: str, extract: str, school_year: int) -> Path:
+    return home() / "lake" / state / extract / f"{school_year}.parquet"
+
+
+def warehouse(state: str) -> Path:
+    return home() / "warehouse" / state
+
+
+def published(state: str) -> Path:
+    return home() / "published" / state
+
+
+def data_docs(state: str) -> Path:
+    return home() / "docs" / state
+
+
+def private(folder: Path) -> Path:
+    """The folder, made so that only its owner can enter. Landed bytes may name people."""
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Replace a JSON file in one rename."""
+    private(path.parent)
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
+    part.replace(path)
+
+
+def receive(state: str, extract: str, school_year: int, part: Path, receipt: dict[str, Any]) -> str:
+    """Put fetched bytes under their hash and write the receipt. Returns the hash.
+
+    `part` is a finished download in the same file system; `receipt` holds source, sha256, bytes
+    and the publisher's headers. The time of receipt is added here.
+    """
+    sha256 = receipt["sha256"]
+    target = landed_object(state, sha256)
+    private(target.parent)
+    if target.exists():
+        part.unlink()
+    else:
+        part.chmod(0o400)
+        part.replace(target)
+    return acknowledge(state, extract, school_year, receipt)
+
+
+def acknowledge(state: str, extract: str, school_year: int, receipt: dict[str, Any]) -> str:
+    """Write a receipt for bytes that are landed already. Returns their hash."""
+    receipt = receipt | {"received_at": datetime.now(UTC).isoformat(timespec="seconds")}
+    path = receipts(state, extract, school_year)
+    write_json(path, receipt)
+    with path.with_suffix(".jsonl").open("a") as history:
+        history.write(json.dumps(receipt, sort_keys=True) + "\n")
+    return receipt["sha256"]
+
+
+def receipt(state: str, extract: str, school_year: int) -> dict[str, Any] | None:
+    """The last receipt, if anything was ever received and its bytes are still there."""
+    path = receipts(state, extract, school_year)
+    if not path.exists():
+        return None
+    told = json.loads(path.read_text())
+    return told if landed_object(state, told["sha256"]).exists() else None
+
+
+def landed(state: str, sha256: str) -> Path:
+    """The landed bytes. Raises NothingLanded."""
+    path = landed_object(state, sha256)
+    if not path.exists():
+        raise NothingLanded(f"{state}: nothing has landed under {sha256}; run fetch again")
+    return path
+
+
+def read_load(path: Path) -> Load | None:
+    """The record inside a Parquet file that `stamp` wrote; None if there is no such file."""
+    if not path.exists():
+        return None
+    with duckdb.connect() as connection:
+        found = connection.execute(
+            "select decode(value) from parquet_kv_metadata(?) where decode(key) = ?",
+            [str(path), METADATA_KEY],
+        ).fetchone()
+    return Load(**json.loads(found[0])) if found else None
+
+
+def stamp(load: Load) -> str:
+    """The `kv_metadata` clause for DuckDB's `copy ... to ... (format parquet, ...)`."""
+    told = json.dumps(asdict(load), sort_keys=True).replace("'", "''")
+    return f"kv_metadata {{{METADATA_KEY}: '{told}'}}"
+
+
+def accepted(state: str, extract: str, school_year: int) -> Load | None:
+    """The last accepted load of one extract and year."""
+    return read_load(partition(state, extract, school_year))
+
+
+def loads(state: str) -> list[Load]:
+    """Every accepted load of the state, by extract and year."""
+    found = [read_load(path) for path in sorted((home() / "lake" / state).glob("*/*.parquet"))]
+    return [load for load in found if load]
+
+
+def replace(state: str, extract: str, school_year: int, sha256: str) -> Load:
+    """Make the checked rows the accepted load, in one rename.
+
+    Raises NothingLanded if the file has not passed its checks, RowsLost if its rows do not add up.
+    """
+    candidate = checked(state, extract, school_year, sha256)
+    load = read_load(candidate)
+    if load is None:
+        now = accepted(state, extract, school_year)
+        if now and now.sha256 == sha256:
+            return now
+        raise NothingLanded(f"{state} {extract} {school_year}: {sha256} has not passed its checks")
+    with duckdb.connect() as connection:
+        (rows,) = connection.execute(
+            "select count(*) from read_parquet(?)", [str(candidate)]
+        ).fetchone()
+    if rows != load.accepted or load.rows_in != load.accepted + load.quarantined:
+        raise RowsLost(
+            f"{state} {extract} {school_year}: {load.rows_in} rows came in, {rows} were accepted "
+            f"and {load.quarantined} quarantined; nothing was loaded"
+        )
+    target = partition(state, extract, school_year)
+    private(target.parent)
+    candidate.replace(target)
+    history = home() / "lake" / state / "loads.jsonl"
+    told = asdict(load) | {"loaded_at": datetime.now(UTC).isoformat(timespec="seconds")}
+    with history.open("a") as lines:
+        lines.write(json.dumps(told, sort_keys=True) + "\n")
+    return load
+
+
+def inputs(state: str) -> dict[str, str]:
+    """What a build of the state would be made from: `<extract>/<school_year>` to file hash and spec."""
+    return {
+        f"{load.extract}/{load.school_year}": f"{load.sha256}:{load.spec[:16]}"
+        for load in loads(state)
+    }
+
+
+def digest(told: Any) -> str:
+    """A hash of anything that JSON can say, the same for the same content."""
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+def sha256(path: Path) -> str:
+    """The hash of a file's bytes, read as a stream."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def lock(name: str, *, wait: bool = True) -> Iterator[None]:
+    """Hold `STATEWIDE_HOME/locks/<name>`: one process at a time, freed when the process ends.
+
+    Airflow's pools do not bind the command line; this does. Raises Busy when not to wait.
+    """
+    path = private(home() / "locks") / f"{name.replace('/', '.')}.lock"
+    with path.open("a") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            raise Busy(f"{name} is in use by another process") from None
+        yield

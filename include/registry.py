@@ -1,0 +1,269 @@
+"""Every extract the project has promised to load, read from `include/states/`.
+
+A state's file is the one home of all that is known of its extracts: where they are, what their
+headers mean, which codes they use, how many rows are believable, whose they are. A state that
+sends the record-level standard extracts says `standard: true` and inherits the rest from
+`include/standard/`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+STATES = Path(__file__).parent / "states"
+STANDARD = Path(__file__).parent / "standard"
+
+# The task groups of an ingest DAG, in the order in which they are drawn.
+Group = Literal["enrollment", "finance", "workforce", "reference"]
+
+
+class BadDeclaration(ValueError):
+    """A file under `include/states/` or `include/standard/` that cannot be understood."""
+
+
+class Strict(BaseModel):
+    """A misspelt key in a state's file is an error, not a silent default."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Column(Strict):
+    """One column of an extract: our name is its key in `columns`, the rest is what it must keep to.
+
+    In YAML a plain list stands for `headers`.
+    """
+
+    headers: tuple[str, ...] = ()
+    description: str = ""
+    type: Literal["text", "integer", "number", "date", "flag"] = "text"
+    # Null in an accepted row is allowed unless `required`.
+    required: bool = False
+    # The header may be missing from a file altogether; the column is then null.
+    optional: bool = False
+    # Accepted codes: a list, or the name of a code set in dbt_project/seeds/code_set.csv.
+    codes: tuple[str, ...] | str | None = None
+    # A full-match regular expression (RE2).
+    pattern: str | None = None
+    min: float | None = None
+    max: float | None = None
+    # Tokens by which the publisher withholds a value; they pass every check of type and range.
+    masks: tuple[str, ...] = ()
+    # Values damaged on their way here, and what they were; applied before any check.
+    repairs: dict[str, str] = Field(default_factory=dict)
+    # Identifies a person: HMAC-SHA256 on the way into the lake, never shown anywhere.
+    personal: bool = False
+    # The row must be of the school year that the file is for.
+    is_school_year: bool = False
+    # `refuse`: the row is quarantined. `warn`: it is loaded, counted and reported.
+    otherwise: Literal["quarantine", "warn"] = "quarantine"
+
+
+class Layout(Strict):
+    """How the bytes are laid out."""
+
+    format: Literal["csv", "xlsx", "xls", "fixed"] = "csv"
+    # Lines before the header. None: the header is the first line that holds the known headers.
+    title_lines: int | None = None
+    delimiter: str = ","
+    # None: byte-order mark first, then UTF-8, then Windows-1252.
+    encoding: str | None = None
+    sheet: str | None = None
+    # Fixed width: our column name to (first, last) position, counted from 1, both included.
+    positions: dict[str, tuple[int, int]] = Field(default_factory=dict)
+
+
+class Extract(Strict):
+    """One file a year, and its promises."""
+
+    group: Group
+    description: str
+    school_years: tuple[int, ...] = Field(min_length=1)
+    # Relative to STATEWIDE_EXTRACTS, or absolute (https, s3, sftp). `{school_year}` is filled in;
+    # `archive.zip!member.csv` names a member of an archive.
+    source: str
+    # A JSON file beside the extract: {rows, sha256, as_of, submission}.
+    manifest: str | None = None
+    layout: Layout = Layout()
+    key: tuple[str, ...] = Field(min_length=1)
+    rows: tuple[int, int]
+    # Against the last accepted load: at most this share fewer rows.
+    max_row_loss: float = Field(default=0.2, ge=0, le=1)
+    # At most this share of rows may be quarantined.
+    max_bad_rows: float = Field(default=0.05, ge=0, le=1)
+    columns: dict[str, Column]
+    # Headers the publisher sends and we do not load.
+    ignored: tuple[str, ...] = ()
+    # Cells that mean "nothing here", beside the empty cell.
+    nulls: tuple[str, ...] = ()
+    # Rows that are not data: our column to the value that gives them away.
+    footers: tuple[dict[str, str], ...] = ()
+    # SQL conditions over our (text) columns, each with the reason its violation is quarantined for.
+    row_rules: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _short_columns(cls, data: Any) -> Any:
+        columns = data.get("columns")
+        if isinstance(columns, dict):
+            data = data | {"columns": {name: _column(name, it) for name, it in columns.items()}}
+        return data
+
+    @model_validator(mode="after")
+    def _names_exist(self) -> Extract:
+        named = [*self.key, *self.layout.positions, *(c for f in self.footers for c in f)]
+        if unknown := sorted(set(named) - set(self.columns)):
+            raise ValueError(f"{', '.join(unknown)} named, but not declared under columns")
+        seen: dict[str, str] = {}
+        for name, column in self.columns.items():
+            for header in column.headers:
+                if seen.setdefault(header, name) != name:
+                    raise ValueError(f"header {header!r} stands for both {seen[header]} and {name}")
+        return self
+
+    def location(self, school_year: int) -> str:
+        """Where the file of one school year is, relative or absolute."""
+        return self.source.format(school_year=school_year)
+
+    @property
+    def personal_columns(self) -> list[str]:
+        return [name for name, column in self.columns.items() if column.personal]
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes whenever the same bytes could load differently."""
+        told = self.model_dump(exclude={"description", "group", "school_years", "source", "rows"})
+        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+
+
+class Disclosure(Strict):
+    """What may be published exactly, and what may not."""
+
+    # Counts of people from 1 to minimum_n - 1 are withheld, and rates on fewer than minimum_n.
+    minimum_n: int = Field(default=10, ge=3, le=30)
+    zeros: Literal["shown", "withheld"] = "shown"
+    # Metrics that the state itself publishes exactly.
+    public_metrics: tuple[str, ...] = ()
+
+
+class State(Strict):
+    """A tenant: its own DAGs, lake, warehouse and releases."""
+
+    state: str = Field(pattern=r"^[a-z]{2}$")
+    name: str
+    agency: str
+    owner: str
+    schedule: str | None
+    description: str = ""
+    # Hosts that absolute sources may name; STATEWIDE_EXTRACTS, set by the operator, is trusted.
+    hosts: tuple[str, ...] = ()
+    disclosure: Disclosure = Disclosure()
+    extracts: dict[str, Extract] = Field(min_length=1)
+
+    @property
+    def school_years(self) -> list[int]:
+        return sorted({year for extract in self.extracts.values() for year in extract.school_years})
+
+    @property
+    def latest_year(self) -> int:
+        return self.school_years[-1]
+
+    def due(self, school_year: int) -> dict[str, Extract]:
+        """The extracts that this school year has."""
+        return {n: e for n, e in self.extracts.items() if school_year in e.school_years}
+
+
+def _load(file: Path) -> Any:
+    # libyaml where it is there: every task reads its state's file.
+    return yaml.load(file.read_text(), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+
+
+def _column(name: str, told: Any) -> Any:
+    if told is None:
+        told = {}
+    if isinstance(told, list | str):
+        told = {"headers": [told] if isinstance(told, str) else told}
+    if isinstance(told, dict):
+        headers = told.get("headers", [name])
+        told = told | {"headers": [headers] if isinstance(headers, str) else headers}
+    return told
+
+
+def _standard(name: str) -> dict[str, Any]:
+    file = STANDARD / f"{name}.yml"
+    if not file.exists():
+        known = ", ".join(sorted(path.stem for path in STANDARD.glob("*.yml")))
+        raise BadDeclaration(f"there is no standard extract {name!r}; there are {known}")
+    return _load(file)
+
+
+def is_standard(state: str, extract: str) -> bool:
+    """Whether this extract of the state is one of the record-level standard extracts."""
+    told = _load(STATES / f"{state}.yml")
+    return bool((told["extracts"].get(extract) or {}).get("standard"))
+
+
+def read(file: Path) -> State:
+    """One state's file as a typed, frozen object.
+
+    Raises BadDeclaration, which names the file, the key and what is wrong with it.
+    """
+    try:
+        told = _load(file)
+        for name, extract in told.get("extracts", {}).items():
+            extract = extract or {}
+            if extract.pop("standard", False):
+                told["extracts"][name] = _standard(name) | extract
+        state = State(**told)
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()
+        )
+        raise BadDeclaration(f"{file.name}: {wrong}") from None
+    except (yaml.YAMLError, AttributeError, TypeError) as error:
+        raise BadDeclaration(f"{file.name}: not a state's declaration: {error}") from error
+    if state.state != file.stem:
+        raise BadDeclaration(f"{file.name}: declares state {state.state!r}; name the file after it")
+    return state
+
+
+class States(Mapping[str, State]):
+    """All states, by postal code; each file is read when its state is first asked for."""
+
+    def __init__(self, folder: Path):
+        self._files = {file.stem: file for file in sorted(folder.glob("*.yml"))}
+        self._read: dict[str, State] = {}
+
+    def __getitem__(self, code: str) -> State:
+        if code not in self._read:
+            self._read[code] = read(self._files[code])
+        return self._read[code]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+
+@cache
+def states() -> Mapping[str, State]:
+    """All states, by postal code."""
+    return States(STATES)
+
+
+def extract_of(state: str, extract: str) -> Extract:
+    """One declared extract. Raises BadDeclaration naming what there is instead."""
+    if state not in states():
+        raise BadDeclaration(f"no state {state!r}; there are {', '.join(states())}")
+    if extract not in states()[state].extracts:
+        known = ", ".join(states()[state].extracts)
+        raise BadDeclaration(f"{state} declares no extract {extract!r}; it has {known}")
+    return states()[state].extracts[extract]

@@ -1,0 +1,162 @@
+"""A build's DuckDB file: fresh, closed, read-only, then current.
+
+    warehouse/<state>/<build>.duckdb    schemas marts (exact, restricted), intermediate, seeds
+    warehouse/<state>/current.duckdb    the last build whose marts kept their promises
+
+A build is named by its inputs and by the code that made it, so the same of both is the same file.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import duckdb
+
+from include import dbt, lake, registry
+
+ROOT = Path(__file__).parents[1]
+# What can change a number. DAGs and operations move bytes; they do not make them.
+CODE = ["include", "expectations", "dbt_project"]
+UNCODED = {".pyc", ".duckdb"}
+
+
+class NoSuchBuild(LookupError):
+    """A build was asked for that is not there."""
+
+
+@cache
+def code_version() -> str:
+    """A hash of every file that can change a number."""
+    import hashlib
+
+    seen = hashlib.sha256()
+    for folder in CODE:
+        for path in sorted((ROOT / folder).rglob("*")):
+            if path.is_file() and path.suffix not in UNCODED and "__pycache__" not in path.parts:
+                seen.update(str(path.relative_to(ROOT)).encode() + b"\0")
+                seen.update(hashlib.sha256(path.read_bytes()).digest())
+    return seen.hexdigest()
+
+
+def commit() -> str | None:
+    """The git commit of the checkout, if it is one; for people, since `code_version` says it exactly."""
+    try:
+        told = subprocess.run(
+            ["git", "-C", str(ROOT), "rev-parse", "HEAD"],
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=10,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return told.stdout.strip()
+
+
+def name(state: str) -> str:
+    """The name that a build of the state's lake, as it is now, would have."""
+    told = {
+        "state": state,
+        "inputs": lake.inputs(state),
+        "policy": registry.states()[state].disclosure.model_dump(),
+        "code": code_version(),
+    }
+    return lake.digest(told)[:12]
+
+
+def path(state: str, build: str) -> Path:
+    """The file of one build. Raises NoSuchBuild naming those that are there."""
+    file = lake.warehouse(state) / f"{build}.duckdb"
+    if not file.exists():
+        known = sorted(p.stem for p in lake.warehouse(state).glob("*.duckdb") if "." not in p.stem)
+        raise NoSuchBuild(f"{state} has no build {build}; there are {', '.join(known) or 'none'}")
+    return file
+
+
+def current(state: str) -> str | None:
+    """The build that `current.duckdb` points at."""
+    pointer = lake.warehouse(state) / "current.duckdb"
+    return Path(os.readlink(pointer)).stem if pointer.is_symlink() else None
+
+
+def changed(state: str) -> bool:
+    """Whether a build of the lake, as it is now, would differ from the current one."""
+    return bool(lake.inputs(state)) and current(state) != name(state)
+
+
+def show_lake(connection: duckdb.DuckDBPyConnection, state: str) -> None:
+    """Show every declared extract to dbt as a relation of schema `lake`; one never loaded is empty."""
+    connection.execute("create schema lake")
+    loaded: dict[str, list[lake.Load]] = {}
+    for load in lake.loads(state):
+        loaded.setdefault(load.extract, []).append(load)
+    for extract, declared in registry.states()[state].extracts.items():
+        relation = extract if registry.is_standard(state, extract) else f"{state}_{extract}"
+        # The year that a file is for, not the one that its rows name, is the school year.
+        columns = [column for column in declared.columns if column != "school_year"]
+        parts = [
+            _select(columns, f"{load.school_year}::integer")
+            + f" from read_parquet('{_quoted(load.path)}')"
+            for load in loaded.get(extract, [])
+        ]
+        connection.execute(
+            f'create view lake."{relation}" as '
+            + (" union all ".join(parts) or _select(columns, None))
+        )
+
+
+def _select(columns: list[str], school_year: str | None) -> str:
+    """The lake's columns of one load, or of none: an empty relation of the same shape."""
+    types = {"_row": "bigint"} | dict.fromkeys(columns, "varchar") | {"_file": "varchar"}
+    if school_year is None:
+        told = [f'null::{type_} as "{name}"' for name, type_ in types.items()]
+        return f"select null::integer as school_year, {', '.join(told)} where false"
+    told = [f'"{name}"::{type_} as "{name}"' for name, type_ in types.items()]
+    return f"select {school_year} as school_year, {', '.join(told)}"
+
+
+def _quoted(file: Path) -> str:
+    return str(file).replace("'", "''")
+
+
+def create(state: str) -> str:
+    """Build the state's warehouse from its lake, in a file of its own. Returns the build's name.
+
+    Does nothing if that build is there already. A build that fails leaves nothing behind.
+    Raises dbt.BuildFailed; lake.NothingLanded if the lake is empty.
+    """
+    with lake.lock(f"build-{state}"):
+        build = name(state)
+        folder = lake.private(lake.warehouse(state))
+        finished = folder / f"{build}.duckdb"
+        if finished.exists():
+            return build
+        if not lake.inputs(state):
+            raise lake.NothingLanded(f"{state}: nothing is loaded yet; run {state}_ingest first")
+        # One path for every build keeps dbt's partial parsing; the lock keeps it ours.
+        part = lake.private(folder / "building") / "statewide.duckdb"
+        for leftover in part.parent.iterdir():
+            leftover.unlink()
+        with duckdb.connect(str(part)) as connection:
+            show_lake(connection, state)
+        dbt.build(state, part)
+        with duckdb.connect(str(part)) as connection:
+            connection.execute("drop schema if exists staging cascade")
+            connection.execute("drop schema if exists lake cascade")
+            connection.execute("checkpoint")
+        part.chmod(0o400)
+        part.replace(finished)
+    return build
+
+
+def accept(state: str, build: str) -> None:
+    """Point readers at a build whose marts kept their promises; they keep the file they opened."""
+    target = path(state, build)
+    pointer = target.with_name("current.duckdb")
+    part = pointer.with_name(f".current.{os.getpid()}")
+    part.unlink(missing_ok=True)
+    part.symlink_to(target.name)
+    part.replace(pointer)
