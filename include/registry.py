@@ -165,6 +165,9 @@ class State(Strict):
     # Hosts that absolute sources may name; STATEWIDE_EXTRACTS, set by the operator, is trusted.
     hosts: tuple[str, ...] = ()
     disclosure: Disclosure = Disclosure()
+    # The column of its extracts that says which organization a row is about. A total over rows of
+    # which one was quarantined is no total; by this the builds know whose it would have been.
+    organization: str | None = None
     extracts: dict[str, Extract] = Field(min_length=1)
 
     @property

@@ -108,6 +108,37 @@ def show_lake(connection: duckdb.DuckDBPyConnection, state: str) -> None:
         )
 
 
+    _show_rows_set_aside(connection, state, [load for every in loaded.values() for load in every])
+
+
+def _show_rows_set_aside(
+    connection: duckdb.DuckDBPyConnection, state: str, loads: list[lake.Load]
+) -> None:
+    """Show whose rows were quarantined, and in which file: `lake.set_aside`.
+
+    Footers are no data, and of exact copies one was kept; neither is missing from a total.
+    """
+    parts = [
+        f"select {load.school_year}::integer as school_year, organization as org_id, "
+        f"file_sha256 as source_load from read_parquet('{_quoted(file)}') "
+        "where not is_accounted_for"
+        for load in loads
+        if load.quarantined
+        and registry.states()[state].organization
+        in registry.extract_of(state, load.extract).columns
+        and (
+            file := lake.quarantined(state, load.extract, load.school_year, load.sha256)
+        ).exists()
+    ]
+    nothing = (
+        "select null::integer as school_year, null::varchar as org_id, "
+        "null::varchar as source_load where false"
+    )
+    connection.execute(
+        "create view lake.set_aside as " + (" union ".join(parts) or nothing)
+    )
+
+
 def _select(columns: list[str], school_year: str | None) -> str:
     """The lake's columns of one load, or of none: an empty relation of the same shape."""
     types = {"_row": "bigint"} | dict.fromkeys(columns, "varchar") | {"_file": "varchar"}
@@ -143,6 +174,7 @@ def create(state: str) -> str:
         with duckdb.connect(str(part)) as connection:
             show_lake(connection, state)
         dbt.build(state, part)
+        dbt.document(state, part)
         with duckdb.connect(str(part)) as connection:
             connection.execute("drop schema if exists staging cascade")
             connection.execute("drop schema if exists lake cascade")

@@ -1,8 +1,15 @@
 {# How North Carolina's files write grades and masked percentages. #}
 
+{# The lowest grade of a span such as 6:08, PK:05 or 9; UG where it is not graded. #}
+{% macro nc_grade_low(span) -%} {{ nc_grade("split_part(" ~ span ~ ", ':', 1)") }} {%- endmacro %}
+
+{# The highest grade of a span; that of a single grade is the grade. #}
+{% macro nc_grade_high(span) -%} {{ nc_grade("split_part(" ~ span ~ ", ':', -1)") }} {%- endmacro %}
+
 {# 6, 06, KG, 0K, P2 (a prekindergarten for two-year-olds) ... as PK, KG, 01 to 13; null where there is none. #}
 {% macro nc_grade(value) -%}
     case
+        when {{ value }} in ('UG', 'NG') then 'UG'
         when {{ value }} like 'P%' then 'PK'
         when {{ value }} in ('KG', '0K', '00', '0') then 'KG'
         when {{ value }} <> '' then lpad({{ value }}, 2, '0')

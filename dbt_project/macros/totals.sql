@@ -1,15 +1,17 @@
-{# A sum over terms of which some are withheld is only a lower bound: it is never reported as the total. #}
+{# A sum over terms of which some are withheld or quarantined is only a lower bound: it is never reported as the total. #}
 
-{% macro complete_sum(amount, status) -%}
-    case when bool_and({{ status }} = 'reported') then sum({{ amount }}) end
+{% macro complete_sum(amount, status, has_lost_rows) -%}
+    case
+        when bool_and({{ status }} = 'reported') and not bool_or({{ has_lost_rows }}) then sum({{ amount }})
+    end
 {%- endmacro %}
 
-{% macro status_of_sum(status) -%}
+{% macro status_of_sum(status, has_lost_rows) -%}
     case
-        when bool_and({{ status }} = 'reported') then 'reported'
+        when bool_and({{ status }} = 'reported') and not bool_or({{ has_lost_rows }}) then 'reported'
         when bool_or({{ status }} in ('suppressed_primary', 'suppressed_complementary', 'range_coded'))
             then 'suppressed_primary'
-        when bool_or({{ status }} = 'missing') then 'missing'
+        when bool_or({{ has_lost_rows }}) or bool_or({{ status }} = 'missing') then 'missing'
         else 'not_collected'
     end
 {%- endmacro %}

@@ -1,7 +1,7 @@
 {#
     Every measure at every level. A publisher's own total is used where it gives one; where it does
     not, a district is the sum of its schools and the state the sum of its districts. A sum over
-    terms of which one is withheld or absent is no total: it has no amount and says why.
+    terms of which one is withheld, absent or was quarantined is no total: it has no amount and says why.
 #}
 {%- set subjects = ['enrollment', 'outcomes', 'finance', 'staff', 'cte', 'identification'] -%}
 
@@ -19,6 +19,23 @@ observations as (
 organizations as (
 
     select * from {{ ref('int_organizations') }}
+
+),
+
+-- Whose rows were quarantined, in which file. A school that nobody knows could be any district's;
+-- that it is missing is then said of the state.
+set_aside as (
+
+    select
+        rows.school_year,
+        rows.source_load,
+        schools.parent_org_id as district_id
+    from {{ source('quarantine', 'set_aside') }} as rows
+    left join organizations as schools
+        on
+            rows.school_year = schools.school_year
+            and rows.org_id = schools.org_id
+            and schools.org_level = 'SCH'
 
 ),
 
@@ -45,7 +62,14 @@ school_terms as (
         given.group_value,
         given.amount,
         given.status,
-        given.source_loads
+        given.source_loads,
+        exists (
+            select 1 from set_aside
+            where
+                set_aside.school_year = given.school_year
+                and set_aside.district_id = organizations.parent_org_id
+                and list_contains(given.source_loads, set_aside.source_load)
+        ) as has_lost_rows
     from given
     inner join additive using (measure)
     inner join organizations using (state, school_year, org_level, org_id)
@@ -63,8 +87,8 @@ district_sums as (
         measure,
         group_category,
         group_value,
-        {{ complete_sum('amount', 'status') }} as amount,
-        {{ status_of_sum('status') }} as status,
+        {{ complete_sum('amount', 'status', 'has_lost_rows') }} as amount,
+        {{ status_of_sum('status', 'has_lost_rows') }} as status,
         list_sort(list_distinct(flatten(list(source_loads)))) as source_loads
     from school_terms
     group by all
@@ -93,8 +117,9 @@ state_sums as (
         districts.measure,
         districts.group_category,
         districts.group_value,
-        {{ complete_sum('districts.amount', 'districts.status') }} as amount,
-        {{ status_of_sum('districts.status') }} as status,
+        {{ complete_sum('districts.amount', 'districts.status', 'unknown_rows.source_load is not null') }}
+            as amount,
+        {{ status_of_sum('districts.status', 'unknown_rows.source_load is not null') }} as status,
         list_sort(list_distinct(flatten(list(districts.source_loads)))) as source_loads
     from districts
     inner join additive using (measure)
@@ -103,6 +128,11 @@ state_sums as (
             districts.state = the_state.state
             and districts.school_year = the_state.school_year
             and the_state.org_level = 'SEA'
+    left join (select distinct school_year, source_load from set_aside where district_id is null)
+        as unknown_rows
+        on
+            districts.school_year = unknown_rows.school_year
+            and list_contains(districts.source_loads, unknown_rows.source_load)
     group by all
 
 ),

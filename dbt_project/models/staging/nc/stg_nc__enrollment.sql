@@ -81,13 +81,13 @@ high_schools as (
     select
         school_year,
         agency_code,
-        {{ nc_grade("split_part(grade_span, ':', 1)") }} between '09' and '12'
-        and {{ nc_grade("split_part(grade_span, ':', 2)") }} between '09' and '12'
+        {{ nc_grade_low('grade_span') }} between '09' and '12'
+        and {{ nc_grade_high('grade_span') }} between '09' and '12'
             as has_no_other_grades
     from directory
     where
         agency_level = 'SCH'
-        and {{ nc_grade("split_part(grade_span, ':', 2)") }} between '09' and '13'
+        and {{ nc_grade_high('grade_span') }} between '09' and '13'
 
 ),
 

@@ -139,8 +139,7 @@ withheld_schools as (
             and given.group_category = 'all'
     where
         directory.agency_level = 'SCH'
-        and {{ nc_grade("split_part(directory.grade_span, ':', 1)") }} <= '12'
-        and {{ nc_grade("split_part(directory.grade_span, ':', 2)") }} between '12' and '13'
+        and {{ nc_grade_high('directory.grade_span') }} in ('12', '13')
 
 ),
 

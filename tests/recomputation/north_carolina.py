@@ -1,0 +1,281 @@
+"""North Carolina's metrics worked out again, in pandas, from the publisher's files.
+
+Written from the definitions of the metrics and from what the files say, not from the SQL: it reads
+the bytes itself, shares no code with the pipeline, and knows only the files' own column names.
+
+Every function returns a frame with one row for each organization and group of one metric and year:
+org_level, org_id, group_category, group_value, value. Rates are fractions, money is US dollars.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+RACES = {
+    "indian": "AM7",
+    "asian": "AS7",
+    "hispanic": "HI7",
+    "black": "BL7",
+    "white": "WH7",
+    "pacific island": "PI7",
+    "two or more": "MU7",
+}
+SEXES = {"male": "M", "female": "F"}
+SUBGROUPS = {
+    "ALL": ("all", "all"),
+    "All": ("all", "all"),
+    "FEM": ("sex", "F"),
+    "MALE": ("sex", "M"),
+    "EDS": ("economic", "ECODIS"),
+    "NEDS": ("economic", "NECODIS"),
+    "ELS": ("english_learner", "EL"),
+    "SWD": ("disability", "IDEA"),
+    "NSWD": ("disability", "NIDEA"),
+    "HMS": ("homeless", "Y"),
+    "FCS": ("foster", "Y"),
+    "MIL": ("military", "Y"),
+    "MIG": ("migrant", "Y"),
+    "AIG": ("gifted", "Y"),
+    **{race: ("race", race) for race in RACES.values()},
+}
+DAMAGED = {"49 000": "49E000", "49": "49E000", "049": "49E000", "92": "92E000", "092": "92E000"}
+STATE = "NC-SEA"
+
+
+def file(data: Path, school_year: int, name: str) -> pd.DataFrame:
+    """One file as text, identifiers repaired, empty rows and exact copies gone."""
+    table = pd.read_csv(
+        data / "nc" / str(school_year) / f"{name}.csv",
+        dtype=str,
+        keep_default_na=False,
+        na_values=[""],
+        encoding="utf-8-sig",
+    )
+    table.columns = table.columns.str.strip()
+    table = table.dropna(how="all").drop_duplicates()
+    table["org_id"] = table["agency_code"].str.strip().replace(DAMAGED)
+    return table
+
+
+def number(values: pd.Series) -> pd.Series:
+    return pd.to_numeric(values.str.replace(",", ""), errors="raise")
+
+
+def level(codes: pd.Series) -> pd.Series:
+    found = pd.Series("SCH", index=codes.index)
+    found[codes.str.endswith("LEA")] = "LEA"
+    found[codes == STATE] = "SEA"
+    return found
+
+
+def district(codes: pd.Series) -> pd.Series:
+    """A charter (letter in third place) is its own; a school's district is its first three characters."""
+    charter = codes.str[2].str.isalpha()
+    return codes.where(charter, codes.str[:3] + "LEA")
+
+
+def up(schools: pd.DataFrame, sums: list[str]) -> pd.DataFrame:
+    """Schools, districts and the state, each the sum of its schools. A sum over an unknown is unknown."""
+    by = ["group_category", "group_value"]
+
+    def total(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
+        grouped = frame.groupby(keys)[sums]
+        return grouped.sum().where(grouped.count().eq(grouped.size(), axis=0)).reset_index()
+
+    districts = total(schools.assign(org_id=district(schools["org_id"])), ["org_id", *by])
+    state = total(schools.assign(org_id=STATE), ["org_id", *by])
+    return pd.concat(
+        [
+            schools[["org_id", *by, *sums]].assign(org_level="SCH"),
+            districts.assign(org_level="LEA"),
+            state.assign(org_level="SEA"),
+        ]
+    )
+
+
+def everyone(frame: pd.DataFrame) -> pd.DataFrame:
+    return frame.assign(group_category="all", group_value="all")
+
+
+def membership(data: Path, school_year: int) -> pd.DataFrame:
+    table = file(data, school_year, "ec_pupils")
+    parts = [everyone(table).assign(students=number(table["total"]))]
+    for race_name, race in RACES.items():
+        both = 0
+        for sex_name, sex in SEXES.items():
+            cell = number(table[f"{race_name} {sex_name}"])
+            both = both + cell
+            parts.append(
+                table.assign(
+                    group_category="race*sex", group_value=f"{race}*{sex}", students=cell
+                )
+            )
+        parts.append(table.assign(group_category="race", group_value=race, students=both))
+    for sex_name, sex in SEXES.items():
+        total = sum(number(table[f"{race} {sex_name}"]) for race in RACES)
+        parts.append(table.assign(group_category="sex", group_value=sex, students=total))
+    return up(pd.concat(parts), ["students"]).assign(value=lambda f: f["students"])
+
+
+def group_share(data: Path, school_year: int) -> pd.DataFrame:
+    counted = membership(data, school_year)
+    whole = counted[counted["group_category"] == "all"].set_index(["org_level", "org_id"])["value"]
+    shares = counted[counted["group_category"] != "all"].set_index(["org_level", "org_id"])
+    shares["value"] = shares["students"] / whole.reindex(shares.index)
+    economic = file(data, school_year, "rcd_acc_eds")
+    value = number(economic["pct_eds"]) / 100
+    economic = economic.assign(
+        group_category="economic",
+        group_value="ECODIS",
+        org_level=level(economic["org_id"]),
+        value=value.where(economic["pct_eds_masking"].isna()),
+    )
+    return pd.concat([shares.reset_index(), economic])
+
+
+def average_daily_membership(data: Path, school_year: int) -> pd.DataFrame:
+    table = file(data, school_year, "rcd_adm")
+    table = everyone(table[table["category_code"].isna()])
+    table["value"] = number(table["avg_student_num"])
+    table["org_level"] = level(table["org_id"])
+    summed = up(table[table["org_level"] == "SCH"], ["value"])
+    given = table.set_index(["org_level", "org_id"]).index
+    rest = summed[~summed.set_index(["org_level", "org_id"]).index.isin(given)]
+    return pd.concat([table, rest])
+
+
+def chronic_absence_rate(data: Path, school_year: int) -> pd.DataFrame:
+    """All students only: the denominator of every subgroup is the whole school's."""
+    table = file(data, school_year, "rcd_chronic_absent").rename(columns={"Count": "count"})
+    table = everyone(table[table["subgroup"] == "ALL"])
+    table["absent"] = number(table["count"])
+    table["enrolled"] = number(table["den"])
+    table["org_level"] = level(table["org_id"])
+    summed = up(table[table["org_level"] == "SCH"], ["absent", "enrolled"])
+    given = table.set_index(["org_level", "org_id"]).index
+    rest = summed[~summed.set_index(["org_level", "org_id"]).index.isin(given)]
+    both = pd.concat([table, rest])
+    rate = both["absent"] / both["enrolled"]
+    return both.assign(value=rate.where(rate <= 1))
+
+
+def graduation_rate(data: Path, school_year: int, cohort: str) -> pd.DataFrame:
+    """As published; districts and the state of 2019, which are not, are tested by their own rule."""
+    table = file(data, school_year, "rcd_acc_cgr")
+    table = table[table["cgr_type"] == {"4yr": "STD", "5yr": "EXT"}[cohort]]
+    groups = table["subgroup"].map(SUBGROUPS)
+    return table.assign(
+        org_level=level(table["org_id"]),
+        group_category=groups.str[0],
+        group_value=groups.str[1],
+        value=(number(table["pct"]) / 100).where(table["masking"].isna()),
+    )
+
+
+def spending(data: Path, school_year: int) -> dict[str, pd.DataFrame]:
+    """2019: dollars over the file's own pupils. 2018: dollars per pupil as published."""
+    if school_year == 2018:
+        table = everyone(file(data, 2018, "rcd_funds"))
+        table["org_level"] = "LEA"
+        table.loc[table["org_id"] == STATE, "org_level"] = "SEA"
+        total = number(table["total_expense"])
+        personnel = number(table["pct_salary"]) + number(table["pct_benefits"])
+        values = {
+            "ppe_total": total,
+            "ppe_federal": number(table["federal_perpupil"]),
+            "ppe_state": number(table["state_perpupil"]),
+            "ppe_local": number(table["local_perpupil"]),
+            "ppe_personnel": total * personnel,
+            "ppe_nonpersonnel": total - total * personnel,
+        }
+        return {metric: table.assign(value=value) for metric, value in values.items()}
+    table = everyone(file(data, school_year, "rcd_funds2"))
+    for column in ("total_funds", "federal_funds", "state_funds", "local_funds", "ADM"):
+        table[column] = number(table[column])
+    whole = table[table["expenditure_category"] == "TOTAL"].set_index("org_id", drop=False)
+    pay = (
+        table[table["expenditure_category"].isin(["SALARIES", "EMPLOYEE BENEFITS"])]
+        .groupby("org_id")["total_funds"]
+        .sum()
+    )
+    whole["personnel"] = pay
+    whole["other"] = whole["total_funds"] - whole["personnel"]
+    named = {
+        "ppe_total": "total_funds",
+        "ppe_federal": "federal_funds",
+        "ppe_state": "state_funds",
+        "ppe_local": "local_funds",
+        "ppe_personnel": "personnel",
+        "ppe_nonpersonnel": "other",
+    }
+    summed = up(whole.reset_index(drop=True), [*named.values(), "ADM"])
+    return {
+        metric: summed.assign(value=summed[column] / summed["ADM"])
+        for metric, column in named.items()
+    }
+
+
+def teachers(data: Path, school_year: int) -> dict[str, pd.DataFrame]:
+    """2019: heads counted by school. 2018: shares as published, teachers by school, principals by district."""
+    if school_year == 2018:
+        table = everyone(file(data, 2018, "rcd_experience"))
+        table["org_level"] = level(table["org_id"])
+        table["value"] = number(table["pct_experience_0"])
+        one = table["staff"].eq("Teacher") & table["org_level"].eq("SCH")
+        principals = table[table["staff"] == "Principal"].drop_duplicates(["org_id", "value"])
+        return {
+            "inexperienced_teacher_rate": table[one],
+            "inexperienced_principal_rate": principals,
+        }
+    table = everyone(file(data, school_year, "rcd_eq"))
+    for column in ("number_of_teachers", "beg_teacher", "prov_teachers"):
+        table[column] = number(table[column])
+    summed = up(table, ["number_of_teachers", "beg_teacher", "prov_teachers"])
+    of_teachers = summed["number_of_teachers"]
+    heads = summed.assign(
+        group_category="staff_class", group_value="TCH", value=summed["number_of_teachers"]
+    )
+    pupils = membership(data, school_year)
+    pupils = pupils[pupils["group_category"] == "all"].set_index(["org_level", "org_id"])["value"]
+    ratio = summed.set_index(["org_level", "org_id"])
+    ratio["value"] = pupils.reindex(ratio.index) / ratio["number_of_teachers"]
+    return {
+        "inexperienced_teacher_rate": summed.assign(value=summed["beg_teacher"] / of_teachers),
+        "provisional_teacher_rate": summed.assign(value=summed["prov_teachers"] / of_teachers),
+        "staff_fte": heads,
+        "students_per_teacher": ratio.reset_index(),
+    }
+
+
+def cte(data: Path, school_year: int) -> dict[str, pd.DataFrame]:
+    table = everyone(file(data, school_year, "rcd_cte_enrollment"))
+    table["of"] = number(table["stu_enroll"])
+    table["taking"] = number(table["cte_enroll"])
+    summed = up(table, ["of", "taking"])
+    clusters = file(data, school_year, "rcd_cte_concentrators")
+    clusters = clusters.assign(
+        group_category="career_cluster",
+        group_value=clusters["career_cluster"],
+        value=number(clusters["num_concentrators"]),
+    )
+    return {
+        "cte_participation_rate": summed.assign(value=summed["taking"] / summed["of"]),
+        "cte_concentrators": up(clusters, ["value"]),
+    }
+
+
+def everything(data: Path, school_year: int) -> dict[str, pd.DataFrame]:
+    """Every metric that the files of one year give, by metric."""
+    return {
+        "membership": membership(data, school_year),
+        "group_share": group_share(data, school_year),
+        "average_daily_membership": average_daily_membership(data, school_year),
+        "chronic_absence_rate": chronic_absence_rate(data, school_year),
+        "graduation_rate_4yr": graduation_rate(data, school_year, "4yr"),
+        "graduation_rate_5yr": graduation_rate(data, school_year, "5yr"),
+        **spending(data, school_year),
+        **teachers(data, school_year),
+        **cte(data, school_year),
+    }

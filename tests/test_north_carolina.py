@@ -1,0 +1,210 @@
+"""North Carolina's real files, from the publisher's folder to the marts, by two roads.
+
+The numbers are worked out again in pandas from the publisher's bytes (tests/recomputation) and
+must be the marts' own, metric by metric, for every organization and group.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pandas as pd
+import pytest
+
+from include import lake, warehouse
+from tests import pipeline
+from tests.recomputation import north_carolina
+
+DATA = Path(
+    os.environ.get("STATEWIDE_TEST_DATA") or Path(__file__).parents[2] / "shared" / "data"
+).resolve()
+YEARS = (2018, 2019)
+CELL = ["org_level", "org_id", "group_category", "group_value"]
+
+pytestmark = pytest.mark.skipif(
+    not (DATA / "nc" / "2019").is_dir(),
+    reason="the publisher's files are not here; set STATEWIDE_TEST_DATA to their folder",
+)
+
+
+@pytest.fixture(scope="module")
+def loads(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[int, dict[str, lake.Load]]]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STATEWIDE_HOME", str(tmp_path_factory.mktemp("nc")))
+        patch.setenv("STATEWIDE_EXTRACTS", str(DATA))
+        yield {year: pipeline.load("nc", year) for year in YEARS}
+
+
+@pytest.fixture(scope="module")
+def marts(loads) -> Iterator[duckdb.DuckDBPyConnection]:
+    build = pipeline.build("nc")
+    with duckdb.connect(str(warehouse.path("nc", build)), read_only=True) as connection:
+        yield connection
+
+
+@pytest.fixture(scope="module", params=YEARS)
+def year(request) -> int:
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def recomputed(year) -> dict[str, pd.DataFrame]:
+    return north_carolina.everything(DATA, year)
+
+
+def ours(marts, year: int, metric: str) -> pd.DataFrame:
+    return marts.execute(
+        "select org_level, org_id, group_category, group_value, value, status "
+        "from marts.fct_metric where metric_id = ? and school_year = ?",
+        [metric, year],
+    ).df()
+
+
+def state_value(marts, year: int, metric: str) -> float:
+    (value,) = marts.execute(
+        "select value from marts.fct_metric where metric_id = ? and school_year = ? "
+        "and org_level = 'SEA' and group_category = 'all'",
+        [metric, year],
+    ).fetchone()
+    return value
+
+
+def test_every_row_of_every_file_is_accounted_for(loads):
+    for year, extracts in loads.items():
+        for name, load in extracts.items():
+            assert load.rows_in == load.accepted + load.quarantined, (year, name)
+
+
+def test_what_is_set_aside_is_what_is_known_to_be_odd(loads):
+    aside = {
+        (year, name): load.quarantined
+        for year, extracts in loads.items()
+        for name, load in extracts.items()
+        if load.quarantined
+    }
+
+    assert aside == {
+        # The row for the nation, in both years.
+        (2018, "directory"): 1,
+        (2019, "directory"): 1,
+        # Exact copies of rows of one school.
+        (2018, "advanced_courses_2018"): 72,
+        # The same school says two things of five groups.
+        (2019, "advanced_courses"): 10,
+    }
+
+
+def test_membership_of_the_state_is_the_sum_of_the_file(marts):
+    assert state_value(marts, 2019, "membership") == 1_434_240
+    assert state_value(marts, 2018, "membership") == 1_441_183
+
+
+def test_every_metric_is_the_one_worked_out_from_the_bytes(marts, year, recomputed):
+    for metric, theirs in recomputed.items():
+        mine = ours(marts, year, metric)
+        both = theirs[[*CELL, "value"]].merge(mine, on=CELL, how="left", suffixes=("_raw", ""))
+        same = np.isclose(both["value_raw"], both["value"], rtol=1e-9, atol=1e-12)
+        same |= both["value_raw"].isna() & both["value"].isna()
+
+        assert len(both) == len(theirs) > 0, metric
+        assert same.all(), f"{metric} {year}:\n{both[~same].head()}"
+
+
+def test_no_value_stands_where_the_files_give_none(marts, year, recomputed):
+    for metric, theirs in recomputed.items():
+        if metric.startswith("graduation_rate"):
+            continue  # districts' own rule is tested below
+        mine = ours(marts, year, metric).dropna(subset="value")
+        extra = mine.merge(theirs[CELL], on=CELL, how="left", indicator=True)
+        extra = extra[extra["_merge"] == "left_only"]
+
+        assert extra.empty, f"{metric} {year}:\n{extra.head()}"
+
+
+def test_a_district_graduation_rate_needs_every_school(marts):
+    """2019 has schools only: graduates are taken back from rate and cohort, where nothing is coded."""
+    schools = north_carolina.file(DATA, 2019, "rcd_acc_cgr")
+    schools = schools[(schools["cgr_type"] == "STD") & (schools["subgroup"] == "ALL")]
+    schools["cohort"] = pd.to_numeric(schools["den"])
+    schools["graduates"] = (pd.to_numeric(schools["pct"]) / 100 * schools["cohort"]).round()
+    schools["coded"] = schools["masking"].notna()
+    schools["org_id"] = north_carolina.district(schools["org_id"])
+    districts = schools.groupby("org_id").agg(
+        cohort=("cohort", "sum"), graduates=("graduates", "sum"), coded=("coded", "any")
+    )
+
+    mine = ours(marts, 2019, "graduation_rate_4yr")
+    mine = mine[(mine["org_level"] == "LEA") & (mine["group_category"] == "all")]
+    mine = mine.dropna(subset="value").set_index("org_id").join(districts)
+
+    assert len(mine) > 50
+    assert not mine["coded"].any()
+    assert np.allclose(mine["value"], mine["graduates"] / mine["cohort"])
+    assert np.isnan(state_value(marts, 2019, "graduation_rate_4yr") or np.nan)
+
+
+def test_no_rate_of_people_is_above_one(marts):
+    (above,) = marts.execute(
+        "select count(*) from marts.fct_metric join marts.dim_metric using (metric_id) "
+        "where unit like 'fraction of %' and (value > 1 or value < 0)"
+    ).fetchone()
+
+    assert above == 0
+
+
+def test_a_subgroup_is_not_measured_by_its_whole_schools_enrollment(marts):
+    statuses = marts.execute(
+        "select distinct status from marts.fct_metric "
+        "where metric_id = 'chronic_absence_rate' and group_category <> 'all'"
+    ).fetchall()
+
+    assert statuses == [("not_collected",)]
+
+
+def test_damaged_codes_are_the_charters_that_they_were(marts):
+    charters = marts.execute(
+        "select distinct org_id from marts.dim_organization "
+        "where org_level = 'SCH' and (org_id like '49%E%' or org_id like '92%E%')"
+    ).fetchall()
+
+    assert sorted(charters) == [("49E000",), ("92E000",)]
+
+
+def test_districts_and_schools_are_as_many_as_the_directory_has(marts, year):
+    directory = north_carolina.file(DATA, year, "rcd_location")
+    directory = directory[directory["agency_level"] == "SCH"]
+    (schools,) = marts.execute(
+        "select count(*) from marts.dim_organization "
+        "where school_year = ? and org_level = 'SCH' and status = 'open'",
+        [year],
+    ).fetchone()
+
+    assert schools == len(directory)
+
+
+def test_closed_schools_are_counted_and_said_to_be_closed(marts):
+    found = marts.execute(
+        "select count(*), sum(value) from marts.fct_metric join marts.dim_organization "
+        "using (state, school_year, org_level, org_id) where metric_id = 'membership' "
+        "and school_year = 2019 and org_level = 'SCH' and group_category = 'all' "
+        "and dim_organization.status = 'closed'"
+    ).fetchone()
+
+    assert found == (48, 12_725)
+
+
+def test_every_row_can_be_walked_back_to_the_bytes(marts, loads):
+    hashes = {load.sha256 for extracts in loads.values() for load in extracts.values()}
+    named = marts.execute(
+        "select distinct unnest(source_loads) from marts.fct_metric"
+    ).fetchall()
+    (bare,) = marts.execute(
+        "select count(*) from marts.fct_metric where status = 'reported' and source_loads = []"
+    ).fetchone()
+
+    assert {name for (name,) in named} <= hashes
+    assert bare == 0
