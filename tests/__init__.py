@@ -1,0 +1,1 @@
+"""Tests of the pipeline, with real parts: a web server, an object store, Airflow."""

@@ -1,0 +1,35 @@
+"""Fixtures that every test module may use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests import object_store as s3
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A STATEWIDE_HOME of its own for one test."""
+    folder = tmp_path / "home"
+    folder.mkdir()
+    monkeypatch.setenv("STATEWIDE_HOME", str(folder))
+    return folder.resolve()
+
+
+@pytest.fixture
+def extracts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty folder that STATEWIDE_EXTRACTS names, for one test."""
+    folder = tmp_path / "extracts"
+    folder.mkdir()
+    monkeypatch.setenv("STATEWIDE_EXTRACTS", str(folder))
+    return folder.resolve()
+
+
+@pytest.fixture(scope="session")
+def object_store() -> Iterator[s3.ObjectStore]:
+    """A real S3 server for the whole session; see tests/object_store.py."""
+    with s3.running() as store:
+        yield store
