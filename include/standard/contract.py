@@ -1,0 +1,185 @@
+"""The contract of the standard extracts as a page for a state's engineer, drawn from their YAML.
+
+`python -m include.standard.contract > docs/standard-extracts.md` writes it anew.
+"""
+
+from __future__ import annotations
+
+import yaml
+
+from include.registry import STANDARD, Column, Extract
+
+# The order in which an engineer meets them: organizations, students, programs, staff, money.
+ORDER = (
+    "directory",
+    "identification",
+    "student_enrollment",
+    "graduation_cohort",
+    "cte_enrollment",
+    "cte_outcome",
+    "staff_assignment",
+    "finance_ledger",
+    "labor_market",
+)
+
+# What cannot be seen in one row, by the extract that it is about.
+ACROSS_ROWS = {
+    "directory": (
+        "Every `parent_org_id` is an LEA of the same file.",
+        "An `nces_id` belongs to one organization; a school's starts with its LEA's.",
+    ),
+    "identification": ("Every `org_id` is a school of the directory.",),
+    "student_enrollment": (
+        "A student has `count_date` = Y in at most one row of the whole state.",
+        "Stays of one student do not overlap by more than one full-time equivalent.",
+        "Every `school_id` is a school of the directory, of that `lea_id`, and offers the grade.",
+        "Attributes of one student do not contradict each other on rows of the same day.",
+    ),
+    "graduation_cohort": (
+        "A student is in one cohort, the same one in every year.",
+        "Who had graduated in last year's file has graduated in this one.",
+    ),
+    "cte_enrollment": (
+        "Every student is enrolled at the school in `student_enrollment`.",
+        "`prior_courses` of a program is the same in all its rows of a student, and never falls.",
+        "A `program` has one `cip` and one `cluster`; the CIP code exists.",
+    ),
+    "cte_outcome": (
+        "`is_concentrator` agrees with two completed courses of the program in `cte_enrollment`.",
+    ),
+    "staff_assignment": (
+        "The `fte` of one person sum to at most 1.2.",
+        "`prior_years` of a person never falls from one year to the next.",
+        "The credential's dates cover the count date.",
+        "A school has at most one principal at a time.",
+    ),
+    "finance_ledger": (
+        "Schools and CENTRAL together are within 0.5 % of the LEA's control total.",
+        "Spending per pupil of a school lies between 0.4 and 2.5 times the median of its LEA.",
+        "Spending at a school without members is reported.",
+    ),
+    "labor_market": (
+        "All rows of a region have one `vintage`.",
+        "The SOC code exists in SOC 2018.",
+        "At least 95 % of concentrators are in programs that lead to an occupation listed.",
+    ),
+}
+
+HEAD = """\
+# The standard extracts
+
+What a state agency sends when it sends records instead of published tables: nine files a school
+year. A state that can send them needs no code in this repository, only a file
+`include/states/<state>.yml` that names each extract with `standard: true`, its school years, where
+it is, and how many rows are believable. `include/states/zz.yml`, the fictitious state of the demo,
+is one to copy, and `python -m include.demo --out FOLDER` writes extracts to compare yours with.
+
+This page is drawn from `include/standard/*.yml`, which are what files are held to.
+
+## What holds for every file
+
+- CSV in UTF-8 with one header line, commas, and quotes where a cell needs them. Headers are the
+  column names below; their order is free. A column that is not below is refused and named.
+- An empty cell means *nothing to say*. It never means zero, and never N.
+- A flag is `Y` or `N`. A date is `2025-06-05`. Money is in US dollars with a point and no commas.
+- Identifiers and codes are text: `0010` keeps its zeros. A school year is the year it ends in.
+- A file is a full snapshot of its year. It replaces the one before; a row that is no longer there
+  is a deletion. Sending the same bytes again changes nothing.
+- A row that breaks a promise is set aside with its reason, and the others are loaded. If more than
+  the share below break one, or the file has lost more than the share below of its rows, the whole
+  file is refused and the last good one stays.
+- Beside each CSV may lie a manifest of the same name, `.json`, with `rows`, `sha256`, `as_of` (date
+  of the snapshot) and `submission` (number). Files that disagree with their manifest are refused.
+- Columns marked *personal* are replaced by keyed hashes (HMAC-SHA256 with the agency's own key) on
+  the way in, and appear nowhere afterwards. **Send no names, birth dates, addresses or social
+  security numbers**: there is no column for them.
+"""
+
+_TYPES = {
+    "text": "text",
+    "integer": "whole number",
+    "number": "number",
+    "date": "date",
+    "flag": "flag",
+}
+
+
+def extracts() -> dict[str, Extract]:
+    """The standard extracts, without what a state adds to them (years, source, rows)."""
+    state = {"school_years": [2000], "source": "standard", "rows": [0, 0]}
+    return {
+        name: Extract(**yaml.safe_load((STANDARD / f"{name}.yml").read_text()), **state)
+        for name in ORDER
+    }
+
+
+def page() -> str:
+    """The whole contract as Markdown."""
+    return "\n".join([HEAD, *(_section(name, it) for name, it in extracts().items())])
+
+
+def _section(name: str, extract: Extract) -> str:
+    rows = [
+        f"| `{column}` | {_kind(told)} | {'yes' if told.required else ''} | "
+        f"{_accepted(told)} | {_cell(told.description.strip())} |"
+        for column, told in extract.columns.items()
+    ]
+    rules = [f"- {reason}: `{rule}`" for rule, reason in extract.row_rules.items()]
+    return "\n".join(
+        [
+            f"## {name}",
+            "",
+            extract.description.strip(),
+            "",
+            f"Key: {', '.join(f'`{column}`' for column in extract.key)}. "
+            f"Refused if more than {extract.max_bad_rows:.0%} of rows are set aside, or more than "
+            f"{extract.max_row_loss:.0%} fewer rows come than last time.",
+            "",
+            "| column | type | required | accepted | meaning |",
+            "| --- | --- | --- | --- | --- |",
+            *rows,
+            "",
+            "A row is set aside as one of these where the condition behind it does not hold:",
+            "",
+            *rules,
+            "",
+            "What no single row can show, and the sender answers for:",
+            "",
+            *(f"- {promise}" for promise in ACROSS_ROWS[name]),
+            "",
+        ]
+    )
+
+
+def _kind(column: Column) -> str:
+    return _TYPES[column.type] + (", *personal*" if column.personal else "")
+
+
+def _accepted(column: Column) -> str:
+    told = []
+    if isinstance(column.codes, tuple):
+        told.append(" ".join(f"`{code}`" for code in column.codes))
+    if column.pattern:
+        told.append(f"`{_cell(column.pattern)}`")
+    if column.is_school_year:
+        told.append("the file's school year")
+    if column.min is not None or column.max is not None:
+        told.append(_range(column.min, column.max))
+    if column.masks:
+        told.append("or withheld as " + " ".join(f"`{mask}`" for mask in column.masks))
+    return ", ".join(told)
+
+
+def _range(least: float | None, most: float | None) -> str:
+    if most is None:
+        return f"at least {least:,g}"
+    return f"{least:,.12g} to {most:,.12g}"
+
+
+def _cell(text: str) -> str:
+    """Text that a Markdown table can hold."""
+    return text.replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    print(page(), end="")
