@@ -1,0 +1,1 @@
+"""What must be true: one suite per module, named like what it judges."""
