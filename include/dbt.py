@@ -109,7 +109,17 @@ def unit_test(state: str, database: Path) -> None:
 
     Raises BuildFailed with the difference between what a test expected and what it got.
     """
-    run(state, database, "build", "--select", "+path:models/marts", "path:seeds", "--exclude-resource-type", "unit_test", "test")
+    run(
+        state,
+        database,
+        "build",
+        "--select",
+        "+path:models/marts",
+        "path:seeds",
+        "--exclude-resource-type",
+        "unit_test",
+        "test",
+    )
     run(state, database, "test", "--select", "test_type:unit")
 
 

@@ -231,12 +231,38 @@ def replace(state: str, extract: str, school_year: int, sha256: str) -> Load:
     return load
 
 
-def inputs(state: str) -> dict[str, str]:
-    """What a build of the state would be made from: `<extract>/<school_year>` to file hash and spec."""
+def snapshot(state: str, folder: Path) -> list[tuple[Load, Path]]:
+    """The lake as it is now, as links that no later load changes: each load and its rows.
+
+    A load replaces its file by a rename, so a link keeps the rows that it was made to.
+    """
+    kept = []
+    for path in sorted((home() / "lake" / state).glob("*/*.parquet")):
+        link = folder / f"{path.parent.name}-{path.name}"
+        link.hardlink_to(path)
+        if load := read_load(link):
+            kept.append((load, link))
+    return kept
+
+
+def inputs(found: list[Load]) -> dict[str, str]:
+    """What a build of these loads is made from: `<extract>/<school_year>` to file hash and spec."""
     return {
-        f"{load.extract}/{load.school_year}": f"{load.sha256}:{load.spec[:16]}"
-        for load in loads(state)
+        f"{load.extract}/{load.school_year}": f"{load.sha256}:{load.spec[:16]}" for load in found
     }
+
+
+def warnings(load: Load) -> list[str]:
+    """What the check of an accepted file warned of, with how many rows: for whoever reads its numbers."""
+    path = verdict(load.state, load.extract, load.school_year, load.sha256)
+    if not path.exists():
+        return []
+    told = json.loads(path.read_text())
+    return [
+        f"{promise['promise']}: {promise['observed']}"
+        for promise in told["promises"]
+        if promise["outcome"] == "warned"
+    ]
 
 
 def digest(told: Any) -> str:

@@ -1,6 +1,7 @@
 """A build's DuckDB file: fresh, closed, read-only, then current.
 
     warehouse/<state>/<build>.duckdb    schemas marts (exact, restricted), intermediate, seeds
+    warehouse/<state>/<build>.inputs.json   the loads it was made from, and what was warned of them
     warehouse/<state>/current.duckdb    the last build whose marts kept their promises
 
 A build is named by its inputs and by the code that made it, so the same of both is the same file.
@@ -10,6 +11,8 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Sequence
+from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
@@ -56,11 +59,11 @@ def commit() -> str | None:
     return told.stdout.strip()
 
 
-def name(state: str) -> str:
-    """The name that a build of the state's lake, as it is now, would have."""
+def name(state: str, loads: list[lake.Load] | None = None) -> str:
+    """The name of a build of these loads; without them, of the state's lake as it is now."""
     told = {
         "state": state,
-        "inputs": lake.inputs(state),
+        "inputs": lake.inputs(lake.loads(state) if loads is None else loads),
         "policy": registry.states()[state].disclosure.model_dump(),
         "code": code_version(),
     }
@@ -84,31 +87,33 @@ def current(state: str) -> str | None:
 
 def changed(state: str) -> bool:
     """Whether a build of the lake, as it is now, would differ from the current one."""
-    return bool(lake.inputs(state)) and current(state) != name(state)
+    loads = lake.loads(state)
+    return bool(loads) and current(state) != name(state, loads)
 
 
-def show_lake(connection: duckdb.DuckDBPyConnection, state: str) -> None:
+def show_lake(
+    connection: duckdb.DuckDBPyConnection, state: str, loads: Sequence[tuple[lake.Load, Path]] = ()
+) -> None:
     """Show every declared extract to dbt as a relation of schema `lake`; one never loaded is empty."""
     connection.execute("create schema lake")
-    loaded: dict[str, list[lake.Load]] = {}
-    for load in lake.loads(state):
-        loaded.setdefault(load.extract, []).append(load)
+    loaded: dict[str, list[tuple[lake.Load, Path]]] = {}
+    for load, rows in loads:
+        loaded.setdefault(load.extract, []).append((load, rows))
     for extract, declared in registry.states()[state].extracts.items():
         relation = extract if registry.is_standard(state, extract) else f"{state}_{extract}"
         # The year that a file is for, not the one that its rows name, is the school year.
         columns = [column for column in declared.columns if column != "school_year"]
         parts = [
             _select(columns, f"{load.school_year}::integer")
-            + f" from read_parquet('{_quoted(load.path)}')"
-            for load in loaded.get(extract, [])
+            + f" from read_parquet('{_quoted(rows)}')"
+            for load, rows in loaded.get(extract, [])
         ]
         connection.execute(
             f'create view lake."{relation}" as '
             + (" union all ".join(parts) or _select(columns, None))
         )
 
-
-    _show_rows_set_aside(connection, state, [load for every in loaded.values() for load in every])
+    _show_rows_set_aside(connection, state, [load for load, _ in loads])
 
 
 def _show_rows_set_aside(
@@ -126,17 +131,13 @@ def _show_rows_set_aside(
         if load.quarantined
         and registry.states()[state].organization
         in registry.extract_of(state, load.extract).columns
-        and (
-            file := lake.quarantined(state, load.extract, load.school_year, load.sha256)
-        ).exists()
+        and (file := lake.quarantined(state, load.extract, load.school_year, load.sha256)).exists()
     ]
     nothing = (
         "select null::integer as school_year, null::varchar as org_id, "
         "null::varchar as source_load where false"
     )
-    connection.execute(
-        "create view lake.set_aside as " + (" union ".join(parts) or nothing)
-    )
+    connection.execute("create view lake.set_aside as " + (" union ".join(parts) or nothing))
 
 
 def _select(columns: list[str], school_year: str | None) -> str:
@@ -160,27 +161,37 @@ def create(state: str) -> str:
     Raises dbt.BuildFailed; lake.NothingLanded if the lake is empty.
     """
     with lake.lock(f"build-{state}"):
-        build = name(state)
         folder = lake.private(lake.warehouse(state))
+        # One path for every build keeps dbt's partial parsing; the lock keeps it ours.
+        work = lake.private(folder / "building")
+        for leftover in work.iterdir():
+            leftover.unlink()
+        # Loads may go on while we build; the build is of one moment, and named by it.
+        rows = lake.snapshot(state, work)
+        loads = [load for load, _ in rows]
+        if not loads:
+            raise lake.NothingLanded(f"{state}: nothing is loaded yet; run {state}_ingest first")
+        build = name(state, loads)
         finished = folder / f"{build}.duckdb"
         if finished.exists():
             return build
-        if not lake.inputs(state):
-            raise lake.NothingLanded(f"{state}: nothing is loaded yet; run {state}_ingest first")
-        # One path for every build keeps dbt's partial parsing; the lock keeps it ours.
-        part = lake.private(folder / "building") / "statewide.duckdb"
-        for leftover in part.parent.iterdir():
-            leftover.unlink()
+        part = work / "statewide.duckdb"
         with duckdb.connect(str(part)) as connection:
-            show_lake(connection, state)
+            show_lake(connection, state, rows)
         dbt.build(state, part)
         dbt.document(state, part)
         with duckdb.connect(str(part)) as connection:
             connection.execute("drop schema if exists staging cascade")
             connection.execute("drop schema if exists lake cascade")
             connection.execute("checkpoint")
+        lake.write_json(
+            folder / f"{build}.inputs.json",
+            [asdict(load) | {"warnings": lake.warnings(load)} for load in loads],
+        )
         part.chmod(0o400)
         part.replace(finished)
+        for link in work.iterdir():
+            link.unlink()
     return build
 
 

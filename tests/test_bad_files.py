@@ -91,7 +91,10 @@ def test_another_years_file_is_refused(publisher):
     pipeline.load("nc", YEAR, "teachers")
     rewrite(
         publisher / "rcd_eq.csv",
-        lambda table: [table[0], *([row[0].replace("2019", "2018"), *row[1:]] for row in table[1:])],
+        lambda table: [
+            table[0],
+            *([row[0].replace("2019", "2018"), *row[1:]] for row in table[1:]),
+        ],
     )
 
     told = refused("teachers", quality.BrokenPromises)

@@ -199,9 +199,7 @@ def test_closed_schools_are_counted_and_said_to_be_closed(marts):
 
 def test_every_row_can_be_walked_back_to_the_bytes(marts, loads):
     hashes = {load.sha256 for extracts in loads.values() for load in extracts.values()}
-    named = marts.execute(
-        "select distinct unnest(source_loads) from marts.fct_metric"
-    ).fetchall()
+    named = marts.execute("select distinct unnest(source_loads) from marts.fct_metric").fetchall()
     (bare,) = marts.execute(
         "select count(*) from marts.fct_metric where status = 'reported' and source_loads = []"
     ).fetchone()

@@ -108,9 +108,7 @@ def membership(data: Path, school_year: int) -> pd.DataFrame:
             cell = number(table[f"{race_name} {sex_name}"])
             both = both + cell
             parts.append(
-                table.assign(
-                    group_category="race*sex", group_value=f"{race}*{sex}", students=cell
-                )
+                table.assign(group_category="race*sex", group_value=f"{race}*{sex}", students=cell)
             )
         parts.append(table.assign(group_category="race", group_value=race, students=both))
     for sex_name, sex in SEXES.items():

@@ -1,0 +1,154 @@
+"""What disclosure control knows of the marts: which tables there are, and what their numbers count.
+
+Everything here fails closed. A table, a column, a unit or a status that is not named here stops the
+release until somebody has thought about what it tells of a person.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import duckdb
+
+# The one table of numbers about people, and its columns in published order.
+FACTS = "fct_metric"
+FACT_COLUMNS = (
+    "state",
+    "school_year",
+    "metric_id",
+    "org_level",
+    "org_id",
+    "group_category",
+    "group_value",
+    "numerator",
+    "denominator",
+    "value",
+    "status",
+    "source_loads",
+    "value_lower",
+    "value_upper",
+)
+# Tables that speak of organizations and definitions only, and are published as they are.
+REFERENCE = frozenset({"dim_metric", "dim_organization", "dim_state_definition"})
+
+
+class Unprotected(ValueError):
+    """The marts hold something for which no rule of protection exists. Nothing was protected."""
+
+
+class Kind(StrEnum):
+    """What a metric's value is, which decides the rules it is under."""
+
+    PEOPLE = "people"  # a count of people, whole or in full-time equivalents
+    RATE = "rate"  # a part of a count of people
+    MONEY = "money"  # dollars over a count of people
+    RATIO = "ratio"  # one count of people over another of other people
+
+
+# The kind of a metric follows from its unit (`dim_metric.unit`).
+KINDS = {
+    "students": Kind.PEOPLE,
+    "full-time equivalents": Kind.PEOPLE,
+    "fraction of students": Kind.RATE,
+    "fraction of teachers": Kind.RATE,
+    "fraction of principals": Kind.RATE,
+    "US dollars per pupil": Kind.MONEY,
+    "students per teacher": Kind.RATIO,
+}
+
+
+class Status(StrEnum):
+    """Why a published cell reads as it does."""
+
+    REPORTED = "reported"
+    PRIMARY = "suppressed_primary"
+    COMPLEMENTARY = "suppressed_complementary"
+    RANGE = "range_coded"
+    NOT_APPLICABLE = "not_applicable"
+    NOT_COLLECTED = "not_collected"
+    MISSING = "missing"
+
+
+# A number is there, and it is not shown, or not exactly.
+WITHHELD = (Status.PRIMARY, Status.COMPLEMENTARY, Status.RANGE)
+
+
+@dataclass(frozen=True)
+class Operand:
+    """A published count that stands as numerator or denominator in another metric's row.
+
+    It is the count of the same organization and year, and of the same group unless one is named.
+    """
+
+    metric_id: str
+    group_category: str | None = None
+    group_value: str | None = None
+
+
+# Metrics made of counts that are metrics themselves, as (numerator, denominator).
+OPERANDS = {
+    "group_share": (Operand("membership"), Operand("membership", "all", "all")),
+    "students_per_teacher": (Operand("membership"), Operand("staff_fte", "staff_class", "TCH")),
+}
+
+# Counts of the pupils by whom money is divided, or near enough to give them away.
+PUPILS = ("membership", "average_daily_membership")
+
+
+def kinds(connection: duckdb.DuckDBPyConnection, marts: str) -> dict[str, Kind]:
+    """The kind of every metric in `marts`.dim_metric.
+
+    Raises Unprotected for a unit not in KINDS, and for a metric of the facts that has no entry.
+    """
+    units = dict(connection.execute(f"select metric_id, unit from {marts}.dim_metric").fetchall())
+    if unknown := sorted(f"{m} ({u})" for m, u in units.items() if u not in KINDS):
+        raise Unprotected(
+            f"dim_metric: no rule of protection for the unit of {', '.join(unknown)}; add the unit "
+            "to KINDS in include/disclosure/model.py, or correct it in the metrics seed"
+        )
+    used = connection.execute(f"select distinct metric_id from {marts}.{FACTS}").fetchall()
+    if unknown := sorted(str(metric) for (metric,) in used if metric not in units):
+        raise Unprotected(f"{FACTS}: {', '.join(unknown)} is not described in dim_metric")
+    return {metric: KINDS[unit] for metric, unit in units.items()}
+
+
+def check(connection: duckdb.DuckDBPyConnection, catalog: str) -> list[str]:
+    """The marts of a build, once each is known to be protected or to need no protection.
+
+    Raises Unprotected naming every table, column or status without a rule.
+    """
+    found = connection.execute(
+        "select table_name from information_schema.tables "
+        "where table_catalog = ? and table_schema = 'marts' order by table_name",
+        [catalog],
+    ).fetchall()
+    tables = [name for (name,) in found]
+    if absent := sorted({FACTS, "dim_metric", "dim_organization"} - set(tables)):
+        raise Unprotected(f"the build has no table {', '.join(absent)} in schema marts")
+    if unknown := sorted(set(tables) - REFERENCE - {FACTS}):
+        raise Unprotected(
+            f"no rule of protection for marts.{', marts.'.join(unknown)}; a table without numbers "
+            "about people belongs in REFERENCE of include/disclosure/model.py"
+        )
+    columns = tuple(
+        name
+        for (name,) in connection.execute(
+            "select column_name from information_schema.columns where table_catalog = ? "
+            "and table_schema = 'marts' and table_name = ? order by ordinal_position",
+            [catalog, FACTS],
+        ).fetchall()
+    )
+    if columns != FACT_COLUMNS:
+        raise Unprotected(
+            f"{FACTS}: the columns are {', '.join(columns)}; the rules of protection are written "
+            f"for {', '.join(FACT_COLUMNS)}"
+        )
+    known = ", ".join(f"'{status}'" for status in Status)
+    odd = connection.execute(
+        f"select distinct coalesce(status, 'null') from {catalog}.marts.{FACTS} "
+        f"where status is null or status not in ({known}) order by 1"
+    ).fetchall()
+    if odd:
+        raise Unprotected(f"{FACTS}: unknown status {', '.join(status for (status,) in odd)}")
+    return tables

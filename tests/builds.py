@@ -1,0 +1,143 @@
+"""Builds as the warehouse makes them, small: a DuckDB file with schema marts, checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from include import lake
+
+COLUMNS = {
+    "state": "varchar",
+    "school_year": "integer",
+    "metric_id": "varchar",
+    "org_level": "varchar",
+    "org_id": "varchar",
+    "group_category": "varchar",
+    "group_value": "varchar",
+    "numerator": "double",
+    "denominator": "double",
+    "value": "double",
+    "status": "varchar",
+    "source_loads": "varchar[]",
+    "value_lower": "double",
+    "value_upper": "double",
+}
+ARROW = {
+    "varchar": pa.string(),
+    "integer": pa.int32(),
+    "double": pa.float64(),
+    "varchar[]": pa.list_(pa.string()),
+}
+SCHEMA = pa.schema([(name, ARROW[type_]) for name, type_ in COLUMNS.items()])
+UNITS = {
+    "membership": "students",
+    "group_share": "fraction of students",
+    "chronic_absence_rate": "fraction of students",
+    "graduation_rate_4yr": "fraction of students",
+    "ppe_total": "US dollars per pupil",
+    "staff_fte": "full-time equivalents",
+    "students_per_teacher": "students per teacher",
+    "inexperienced_teacher_rate": "fraction of teachers",
+    "inexperienced_principal_rate": "fraction of principals",
+}
+LOAD = {
+    "state": "zz",
+    "extract": "student_enrollment",
+    "school_year": 2025,
+    "sha256": "a" * 64,
+    "spec": "b" * 64,
+    "rows_in": 1012,
+    "accepted": 1010,
+    "quarantined": 2,
+}
+
+
+def fact(metric_id: str, **told: Any) -> dict[str, Any]:
+    """One row of fct_metric: all of school 001001 in 2025 unless told otherwise.
+
+    Value and status follow from numerator and denominator unless told.
+    """
+    row = {
+        "state": "zz",
+        "school_year": 2025,
+        "metric_id": metric_id,
+        "org_level": "SCH",
+        "org_id": "001001",
+        "group_category": "all",
+        "group_value": "all",
+        "numerator": None,
+        "denominator": None,
+        "source_loads": ["f" * 64, "a" * 64],
+        "value_lower": None,
+        "value_upper": None,
+    } | told
+    if "value" not in row:
+        over, under = row["numerator"], row["denominator"]
+        row["value"] = over if under is None or over is None else over / under if under else None
+    row.setdefault("status", "reported" if row["value"] is not None else "suppressed_primary")
+    return {column: row[column] for column in COLUMNS}
+
+
+def insert(connection: duckdb.DuckDBPyConnection, facts: Iterable[dict[str, Any]]) -> None:
+    """Create marts.fct_metric and fill it."""
+    shape = ", ".join(f"{name} {type_}" for name, type_ in COLUMNS.items())
+    connection.execute(f"create table marts.fct_metric ({shape})")
+    rows = pa.Table.from_pylist(list(facts), SCHEMA)
+    connection.register("given", rows)
+    connection.execute("insert into marts.fct_metric from given")
+    connection.unregister("given")
+
+
+def warehouse(
+    state: str,
+    build: str,
+    facts: Iterable[dict[str, Any]],
+    *,
+    units: dict[str, str] = UNITS,
+    names: Iterable[str] = ("First School",),
+    sha256: str = LOAD["sha256"],
+    extra: str = "",
+) -> str:
+    """Write `warehouse/<state>/<build>.duckdb`, closed and read-only, with the record of its inputs
+    and of its checks. `extra` is SQL run before it is closed. Returns the build's name."""
+    folder = lake.private(lake.warehouse(state))
+    path = folder / f"{build}.duckdb"
+    path.unlink(missing_ok=True)
+    with duckdb.connect(str(path)) as connection:
+        connection.execute("create schema marts")
+        insert(connection, facts)
+        connection.execute(
+            "create table marts.dim_metric (metric_id varchar, label varchar, definition varchar, "
+            "formula varchar, unit varchar, polarity varchar, ceds_id varchar, "
+            "edfacts_file varchar, citation varchar)"
+        )
+        for metric, unit in units.items():
+            connection.execute(
+                "insert into marts.dim_metric "
+                "values (?, ?, ?, 'a / b', ?, 'neutral', null, null, 'ESEA')",
+                [metric, metric.replace("_", " ").capitalize(), f"What {metric} is.", unit],
+            )
+        connection.execute(
+            "create table marts.dim_organization (state varchar, school_year integer, "
+            "org_level varchar, org_id varchar, name varchar, is_charter boolean, "
+            "poverty_quartile integer)"
+        )
+        for number, name in enumerate(names, start=1):
+            connection.execute(
+                "insert into marts.dim_organization values (?, 2025, 'SCH', ?, ?, false, 1)",
+                [state, f"001{number:03}", name],
+            )
+        if extra:
+            connection.execute(extra)
+    path.chmod(0o400)
+    lake.write_json(folder / f"{build}.inputs.json", [LOAD | {"state": state, "sha256": sha256}])
+    lake.write_json(
+        folder / f"{build}.checks.json",
+        [{"promise": "a count is not negative", "outcome": "kept", "severity": "critical",
+          "expected": "0 or more", "observed": "0 rows", "first_rows": [4]}],
+    )  # fmt: skip
+    return build

@@ -1,0 +1,1 @@
+"""Figures computed a second time, from the raw files and the definitions alone."""

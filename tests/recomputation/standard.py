@@ -1,0 +1,337 @@
+"""What record-level extracts say, added up a second time, person by person, in exact fractions.
+
+Written from the field's definitions and not from the project's SQL: people are held as lists of
+rows, and counted as members of sets. Slow, and meant for small states.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+
+Row = Mapping[str, str]
+Group = tuple[str, str]
+Organization = tuple[str, str]
+
+EVERYONE: Group = ("all", "all")
+HIGH_SCHOOL = {"09", "10", "11", "12"}
+ONE_RACE = {
+    "american_indian": "AM7",
+    "asian": "AS7",
+    "black": "BL7",
+    "pacific_islander": "PI7",
+    "white": "WH7",
+}
+TEACHING = {"PKTCH", "KGTCH", "ELMTCH", "SECTCH", "UGTCH"}
+ADVANCED = {"AP": "ap", "IB": "ib", "DUAL": "dual_enrollment"}
+
+# Metric to its numerator and denominator, where both are of the same group of people.
+RATES = {
+    "chronic_absence_rate": ("chronically_absent", "attendance_eligible"),
+    "graduation_rate_4yr": ("graduates_4yr", "cohort_4yr"),
+    "graduation_rate_5yr": ("graduates_5yr", "cohort_5yr"),
+    "ppe_total": ("expenditure", "finance_pupils"),
+    "ppe_federal": ("expenditure_federal", "finance_pupils"),
+    "ppe_state": ("expenditure_state", "finance_pupils"),
+    "ppe_local": ("expenditure_local", "finance_pupils"),
+    "ppe_personnel": ("expenditure_personnel", "finance_pupils"),
+    "ppe_nonpersonnel": ("expenditure_nonpersonnel", "finance_pupils"),
+    "inexperienced_teacher_rate": ("inexperienced_teachers", "teachers"),
+    "provisional_teacher_rate": ("provisional_teachers", "teachers"),
+    "inexperienced_principal_rate": ("inexperienced_principals", "principals"),
+    "cte_participation_rate": ("cte_participants", "grade_9_12_students"),
+}
+COUNTS = ("membership", "average_daily_membership", "staff_fte", "cte_concentrators")
+
+# Which extract a measure is counted from.
+ORIGIN = {
+    "student_enrollment": (
+        "membership", "average_daily_membership", "membership_9_12", "chronically_absent",
+        "attendance_eligible", "advanced_students", "finance_pupils", "grade_9_12_students",
+    ),
+    "graduation_cohort": ("cohort_4yr", "graduates_4yr", "cohort_5yr", "graduates_5yr"),
+    "finance_ledger": (
+        "expenditure", "expenditure_federal", "expenditure_state", "expenditure_local",
+        "expenditure_personnel", "expenditure_nonpersonnel",
+    ),
+    "staff_assignment": (
+        "staff_fte", "teachers", "inexperienced_teachers", "provisional_teachers", "principals",
+        "inexperienced_principals",
+    ),
+    "cte_enrollment": ("cte_participants", "cte_concentrators"),
+    "identification": ("csi", "tsi", "atsi"),
+}  # fmt: skip
+EXTRACT_OF = {measure: extract for extract, measures in ORIGIN.items() for measure in measures}
+
+
+class Cell(NamedTuple):
+    """One organization, year and group of one measure or metric."""
+
+    school_year: int
+    org_level: str
+    org_id: str
+    measure: str
+    group_category: str
+    group_value: str
+
+
+class Value(NamedTuple):
+    """A metric's value, exactly; `measures` are those that it comes from."""
+
+    numerator: Fraction
+    denominator: Fraction | None
+    measures: tuple[str, ...]
+
+
+Amounts = dict[Cell, Fraction]
+# Adds to a measure of an organization, once in each group.
+Add = Callable[..., None]
+
+
+def rows(folder: Path, extract: str) -> list[Row]:
+    """The rows of one CSV file as text, an empty cell as ''. No file, no rows."""
+    file = folder / f"{extract}.csv"
+    if not file.exists():
+        return []
+    return pd.read_csv(file, dtype=str, keep_default_na=False).to_dict("records")
+
+
+def race(person: Row) -> str:
+    """Hispanic first; two or more races are one group."""
+    if person["hispanic"] == "Y":
+        return "HI7"
+    marked = [code for flag, code in ONE_RACE.items() if person[flag] == "Y"]
+    return marked[0] if len(marked) == 1 else "MU7"
+
+
+def groups(person: Row) -> list[Group]:
+    """Every group that a person belongs to."""
+    yes = {flag: person.get(flag) == "Y" for flag in person}
+    found = [
+        EVERYONE,
+        ("race", race(person)),
+        ("sex", person["sex"]),
+        ("race*sex", f"{race(person)}*{person['sex']}"),
+        ("economic", "ECODIS" if yes["economically_disadvantaged"] else "NECODIS"),
+        ("english_learner", "EL" if yes["english_learner"] else "NEL"),
+        ("disability", "IDEA" if yes["idea"] else "NIDEA"),
+        ("homeless", "Y" if person["homeless"] else "N"),
+    ]
+    found += [(flag, person[flag]) for flag in ("foster", "military", "migrant")]
+    # Apart from IDEA: a student may be in both groups.
+    if yes.get("section_504"):
+        found.append(("disability", "S504"))
+    if "grade" in person:
+        found.append(("grade", person["grade"]))
+    return found
+
+
+def organizations(row: Row, state: str) -> Iterator[Organization]:
+    """Whose row it is: the school's unless it is central, the LEA's, and the state's."""
+    if row["school_id"] != "CENTRAL":
+        yield "SCH", row["school_id"]
+    yield "LEA", row["lea_id"]
+    yield "SEA", state
+
+
+def by_person(
+    found: Iterable[Row], person: str, state: str
+) -> dict[Organization, dict[str, list[Row]]]:
+    """The rows of each person in each organization."""
+    told: dict[Organization, dict[str, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    for row in found:
+        for organization in organizations(row, state):
+            told[organization][row[person]].append(row)
+    return told
+
+
+def speaker(stays: list[Row]) -> Row:
+    """The stay that says in which groups a student is: the latest, the fullest, the first school's."""
+    first_by_school = sorted(stays, key=lambda stay: stay["school_id"])
+    return max(first_by_school, key=lambda stay: (stay["entry_date"], Fraction(stay["fte"])))
+
+
+def observations(folder: Path, school_year: int, state: str) -> Amounts:
+    """Every amount of one school year, from the folder with its extracts.
+
+    An amount of 0 stands where something could have been counted and was not; a cell that is not
+    there is 0 as well, or was never asked about.
+    """
+    found: Amounts = defaultdict(Fraction)
+
+    def add(
+        organization: Organization,
+        measure: str,
+        groups: Iterable[Group],
+        amount: Fraction | int = 1,
+    ) -> None:
+        for group in groups:
+            found[Cell(school_year, *organization, measure, *group)] += Fraction(amount)
+
+    students = by_person(rows(folder, "student_enrollment"), "student_id", state)
+    courses = by_person(rows(folder, "cte_enrollment"), "student_id", state)
+    for organization, people in students.items():
+        for student, stays in people.items():
+            _attendance(add, organization, stays)
+            counted = [stay for stay in stays if stay["count_date"] == "Y"]
+            if counted:
+                member = speaker(counted)
+                add(organization, "membership", groups(member))
+                add(organization, "finance_pupils", [EVERYONE])
+                if member["grade"] in HIGH_SCHOOL:
+                    add(organization, "membership_9_12", groups(member))
+                    _advanced(add, organization, member, stays)
+                    if courses:
+                        add(organization, "grade_9_12_students", groups(member))
+                        taken = courses.get(organization, {}).get(student, [])
+                        _career(add, organization, member, taken)
+    _graduation(add, rows(folder, "graduation_cohort"), school_year, state)
+    _spending(add, rows(folder, "finance_ledger"), state)
+    _staff(add, rows(folder, "staff_assignment"), state)
+    for school in rows(folder, "identification"):
+        for designation in ("csi", "tsi", "atsi"):
+            is_identified = school[designation] == "Y"
+            add(("SCH", school["org_id"]), designation, [EVERYONE], int(is_identified))
+    if not rows(folder, "finance_ledger"):
+        return {cell: amount for cell, amount in found.items() if cell.measure != "finance_pupils"}
+    return dict(found)
+
+
+def _attendance(add: Add, organization: Organization, stays: list[Row]) -> None:
+    for stay in stays:
+        share = Fraction(int(stay["days_enrolled"]), int(stay["days_in_session"]))
+        add(organization, "average_daily_membership", groups(stay), share)
+    enrolled = sum(int(stay["days_enrolled"]) for stay in stays)
+    absent = sum(int(stay["days_absent"]) for stay in stays)
+    if enrolled >= 20:
+        attended = Fraction(enrolled - absent, enrolled)
+        add(organization, "attendance_eligible", groups(speaker(stays)))
+        add(
+            organization,
+            "chronically_absent",
+            groups(speaker(stays)),
+            int(attended < Fraction(9, 10)),
+        )
+
+
+def _advanced(add: Add, organization: Organization, member: Row, stays: list[Row]) -> None:
+    took = {p for p, flag in ADVANCED.items() if any(stay[flag] == "Y" for stay in stays)}
+    for program in took | ({"ANY"} if took else set()):
+        for category, value in groups(member):
+            if category == "all":
+                add(organization, "advanced_students", [("program", program)])
+            elif "*" not in category:
+                group = (f"program*{category}", f"{program}*{value}")
+                add(organization, "advanced_students", [group])
+
+
+def _career(add: Add, organization: Organization, member: Row, taken: list[Row]) -> None:
+    now: dict[str, set[str]] = defaultdict(set)
+    before: dict[str, int] = defaultdict(int)
+    cluster = {}
+    for course in taken:
+        program = course["program"]
+        cluster[program] = course["cluster"]
+        before[program] = max(before[program], int(course["prior_courses"]))
+        if course["completed"] == "Y":
+            now[program].add(course["course_code"])
+    completed = {program: before[program] + len(now.get(program, ())) for program in cluster}
+    concentrated = {program for program, number in completed.items() if number >= 2}
+    add(organization, "cte_participants", groups(member), int(bool(now)))
+    add(organization, "cte_concentrators", groups(member), int(bool(concentrated)))
+    for one in {cluster[program] for program in concentrated}:
+        add(organization, "cte_concentrators", [("career_cluster", one)])
+
+
+def _graduation(add: Add, cohort: list[Row], school_year: int, state: str) -> None:
+    for student in cohort:
+        late = school_year - int(student["cohort_year"])
+        if late not in (0, 1):
+            continue
+        rate = {0: "4yr", 1: "5yr"}[late]
+        in_time = student["graduated"] == "Y" and int(student["years"]) <= 4 + late
+        for organization in organizations(student, state):
+            add(organization, f"cohort_{rate}", groups(student))
+            add(organization, f"graduates_{rate}", groups(student), int(in_time))
+
+
+def _spending(add: Add, ledger: list[Row], state: str) -> None:
+    sources = {"FED": "federal", "STATE": "state", "LOCAL": "local"}
+    for line in ledger:
+        if line["basis"] != "actual":
+            continue
+        dollars = Fraction(line["amount"])
+        is_personnel = 100 <= int(line["object"]) <= 299
+        for organization in organizations(line, state):
+            add(organization, "expenditure", [EVERYONE], dollars)
+            for source, name in sources.items():
+                amount = dollars if line["source"] == source else 0
+                add(organization, f"expenditure_{name}", [EVERYONE], amount)
+            for kind, holds in (("personnel", is_personnel), ("nonpersonnel", not is_personnel)):
+                add(organization, f"expenditure_{kind}", [EVERYONE], dollars if holds else 0)
+
+
+def _staff(add: Add, assignments: list[Row], state: str) -> None:
+    for row in assignments:
+        for organization in organizations(row, state):
+            classes = [row["staff_class"]] + ["TCH"] * (row["staff_class"] in TEACHING)
+            by_class = [("staff_class", one) for one in classes]
+            add(organization, "staff_fte", by_class, Fraction(row["fte"]))
+    for organization, people in by_person(assignments, "staff_id", state).items():
+        for held in people.values():
+            teaching = [row for row in held if row["staff_class"] in TEACHING]
+            heading = [row for row in held if row["is_principal"] == "Y"]
+            if teaching:
+                years = max(int(row["prior_years"]) for row in teaching)
+                kinds = {row["credential_type"] for row in teaching}
+                is_provisional = bool(kinds & {"PROVISIONAL", "EMERGENCY"})
+                add(organization, "teachers", [EVERYONE])
+                add(organization, "inexperienced_teachers", [EVERYONE], int(years < 2))
+                add(organization, "provisional_teachers", [EVERYONE], int(is_provisional))
+            if heading:
+                years = max(int(row["prior_years"]) for row in heading)
+                add(organization, "principals", [EVERYONE])
+                add(organization, "inexperienced_principals", [EVERYONE], int(years < 2))
+
+
+def metrics(amounts: Amounts) -> dict[Cell, Value]:
+    """Every metric that has a value: counts above 0, and rates over a denominator above 0.
+
+    A rate stands only where its numerator was asked about, be it 0.
+    """
+    told: dict[Cell, Value] = {}
+
+    def over(cell: Cell, denominator: Cell, metric: str) -> None:
+        below = amounts.get(denominator, Fraction(0))
+        if below:
+            measures = (cell.measure, denominator.measure)
+            above = amounts.get(cell, Fraction(0))
+            told[cell._replace(measure=metric)] = Value(above, below, measures)
+
+    asked = {(*cell[:3], cell.measure) for cell in amounts}
+    for cell, amount in amounts.items():
+        everyone = cell._replace(group_category="all", group_value="all")
+        if cell.measure in COUNTS and amount:
+            told[cell] = Value(amount, None, (cell.measure,))
+        if cell.measure == "membership" and cell.group_category != "all" and amount:
+            over(cell, everyone, "group_share")
+        is_everybody_teaching = cell.measure == "staff_fte" and cell.group_value == "TCH"
+        if is_everybody_teaching and (*cell[:3], "membership") in asked:
+            over(everyone._replace(measure="membership"), cell, "students_per_teacher")
+        if cell.measure == "membership_9_12" and "*" not in cell.group_category:
+            for program in (*ADVANCED, "ANY"):
+                group = (
+                    ("program", program)
+                    if cell.group_category == "all"
+                    else (f"program*{cell.group_category}", f"{program}*{cell.group_value}")
+                )
+                over(Cell(*cell[:3], "advanced_students", *group), cell, "advanced_access_rate")
+        for metric, (above, below) in RATES.items():
+            if cell.measure == below and (*cell[:3], above) in asked:
+                over(cell._replace(measure=above), cell, metric)
+    return told

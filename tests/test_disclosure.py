@@ -1,0 +1,466 @@
+"""No number that tells of few people leaves, and no other number is held back."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any
+
+import duckdb
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from include import dictionary, disclosure, registry
+from include.disclosure import model, primary
+from include.registry import Disclosure
+from tests import builds
+from tests.builds import fact
+
+NOTHING_PUBLIC = Disclosure(minimum_n=10)
+KEY = ("metric_id", "org_level", "org_id", "group_category", "group_value")
+TOLD = ("numerator", "denominator", "value", "value_lower", "value_upper")
+
+
+@pytest.fixture
+def state(home, tmp_path, monkeypatch) -> Iterator[str]:
+    """A state whose policy makes money and students per teacher public, and enrollment not."""
+    declared = {
+        "state": "qq",
+        "name": "Quivira",
+        "agency": "Agency",
+        "owner": "owner",
+        "schedule": None,
+        "disclosure": {"public_metrics": ["ppe_total", "students_per_teacher"]},
+        "extracts": {
+            "counts": {
+                "group": "enrollment",
+                "description": "Counts.",
+                "school_years": [2025],
+                "source": "counts.csv",
+                "key": ["id"],
+                "rows": [1, 9],
+                "columns": {"id": None},
+            }
+        },
+    }
+    (tmp_path / "qq.yml").write_text(json.dumps(declared))
+    monkeypatch.setattr(registry, "STATES", tmp_path)
+    registry.states.cache_clear()
+    yield "qq"
+    registry.states.cache_clear()
+
+
+def shown(facts: list[dict[str, Any]], policy: Disclosure = NOTHING_PUBLIC) -> list[dict[str, Any]]:
+    """The facts as the policy lets them out, in the order in which they were given."""
+    with duckdb.connect() as connection:
+        connection.execute("create schema marts")
+        builds.insert(connection, facts)
+        kinds = {metric: model.KINDS[unit] for metric, unit in builds.UNITS.items()}
+        primary.suppress(connection, "marts", "protected", policy, kinds)
+        found = connection.execute("select * from protected")
+        names = [column[0] for column in found.description]
+        rows = [dict(zip(names, row, strict=True)) for row in found.fetchall()]
+    by_key = {tuple(row[name] for name in KEY): row for row in rows}
+    return [by_key[tuple(row[name] for name in KEY)] for row in facts]
+
+
+def told(row: dict[str, Any]) -> list[Any]:
+    return [row[name] for name in TOLD]
+
+
+@pytest.mark.parametrize(
+    ("count", "status"),
+    [(0, "reported"), (1, "suppressed_primary"), (9, "suppressed_primary"), (10, "reported")],
+)
+def test_a_count_of_one_to_nine_people_is_hidden_and_a_true_zero_is_not(count, status):
+    [row] = shown([fact("membership", numerator=count)])
+
+    assert row["status"] == status
+    assert row["value"] == (count if status == "reported" else None)
+    assert row["numerator"] == row["value"]
+
+
+def test_a_state_can_withhold_zeros_too():
+    policy = Disclosure(minimum_n=10, zeros="withheld")
+    rows = shown(
+        [
+            fact("membership", numerator=0),
+            fact("chronic_absence_rate", numerator=0, denominator=50),
+            fact("graduation_rate_4yr", numerator=50, denominator=50),
+        ],
+        policy,
+    )
+
+    assert [row["status"] for row in rows] == ["suppressed_primary"] * 3
+
+
+@pytest.mark.parametrize(
+    ("numerator", "denominator", "rule"),
+    [
+        (4, 9, "small_denominator"),
+        (4, 40, "small_numerator"),
+        (36, 40, "small_complement"),
+        (0, 40, "shown"),
+        (40, 40, "shown"),
+        (10, 20, "shown"),
+    ],
+)
+def test_a_rate_is_hidden_when_any_of_its_counts_is_small(numerator, denominator, rule):
+    [row] = shown([fact("chronic_absence_rate", numerator=numerator, denominator=denominator)])
+
+    assert row["rule"] == rule
+    if rule == "shown":
+        assert told(row)[:3] == [numerator, denominator, numerator / denominator]
+    else:
+        assert told(row) == [None] * 5
+
+
+@pytest.mark.parametrize(
+    ("value", "denominator", "rule"),
+    [
+        (0.5, 8, "small_denominator"),
+        (0.1, 50, "small_numerator"),
+        (0.098, 51, "small_numerator"),
+        (0.9, 50, "small_complement"),
+        (0.5, 50, "shown"),
+        (0.5, None, "shown"),
+    ],
+)
+def test_a_published_rate_does_not_give_its_small_count_back(value, denominator, rule):
+    [row] = shown([fact("graduation_rate_4yr", value=value, denominator=denominator)])
+
+    assert row["rule"] == rule
+
+
+def test_a_numerator_and_a_rate_do_not_give_a_small_denominator_back():
+    [row] = shown([fact("graduation_rate_4yr", value=1.25, numerator=10)])
+
+    assert row["rule"] == "small_denominator"
+
+
+@pytest.mark.parametrize(
+    ("pupils", "rule", "visible"),
+    [
+        (2, "few_persons", (None, None, None)),
+        (3, "shown_without_counts", (None, None, 1000.0)),
+        (9, "shown_without_counts", (None, None, 1000.0)),
+        (10, "shown", (10_000.0, 10.0, 1000.0)),
+    ],
+)
+def test_money_per_pupil_needs_three_pupils_and_its_counts_need_ten(pupils, rule, visible):
+    [row] = shown([fact("ppe_total", numerator=pupils * 1000.0, denominator=pupils)])
+
+    assert row["rule"] == rule
+    assert tuple(told(row)[:3]) == visible
+
+
+def test_a_public_metric_passes_exactly():
+    policy = Disclosure(minimum_n=10, public_metrics=("membership", "ppe_total"))
+    facts = [
+        fact("membership", numerator=1),
+        fact("ppe_total", numerator=9000.0, denominator=2),
+        fact("membership", group_value="EL", value=None, status="range_coded", value_upper=9.0),
+    ]
+
+    for row, exact in zip(shown(facts, policy), facts, strict=True):
+        assert told(row) == told(exact)
+        assert row["status"] == exact["status"]
+
+
+def test_a_share_of_a_hidden_count_is_hidden_and_a_share_of_public_counts_is_not():
+    facts = [
+        fact("membership", numerator=100),
+        fact("membership", group_category="race", group_value="AM7", numerator=4),
+        fact("group_share", group_category="race", group_value="AM7", numerator=4, denominator=100),
+    ]
+    public = Disclosure(minimum_n=10, public_metrics=("membership",))
+
+    assert [row["value"] for row in shown(facts)] == [100, None, None]
+    assert [row["value"] for row in shown(facts, public)] == [100, 4, 0.04]
+
+
+def test_a_share_is_hidden_where_the_publisher_masked_the_count_it_is_made_of():
+    rows = shown(
+        [
+            fact("membership", value=None, status="suppressed_primary"),
+            fact("group_share", group_category="sex", group_value="F",
+                 numerator=40, denominator=100),
+        ]
+    )  # fmt: skip
+
+    assert rows[1]["rule"] == "hidden_operand"
+    assert told(rows[1]) == [None] * 5
+
+
+def test_students_per_teacher_gives_no_hidden_staff_away():
+    teachers = {"group_category": "staff_class", "group_value": "TCH"}
+    rows = shown(
+        [
+            fact("membership", numerator=100),
+            fact("staff_fte", numerator=6.5, **teachers),
+            fact("students_per_teacher", numerator=100, denominator=6.5),
+        ]
+    )
+
+    assert [row["status"] for row in rows] == ["reported"] + ["suppressed_primary"] * 2
+    assert told(rows[2]) == [None] * 5
+
+
+def test_what_the_publisher_masked_passes_as_it_is():
+    facts = [
+        fact("chronic_absence_rate", denominator=40, value=None, status="suppressed_primary"),
+        fact("graduation_rate_4yr", denominator=40, value=None, status="range_coded",
+             value_lower=0.95, value_upper=1.0),
+        fact("membership", value=None, status="not_collected"),
+    ]  # fmt: skip
+
+    for row, exact in zip(shown(facts), facts, strict=True):
+        assert told(row) == told(exact)
+        assert row["status"] == exact["status"]
+
+
+def test_a_small_count_beside_a_masked_value_is_taken_away():
+    rows = shown(
+        [
+            fact("chronic_absence_rate", denominator=8, value=None, status="suppressed_primary"),
+            fact("graduation_rate_4yr", denominator=8, value=None, status="range_coded",
+                 value_lower=0.95, value_upper=1.0),
+            fact("membership", value=None, status="range_coded", value_lower=7, value_upper=7),
+        ]
+    )  # fmt: skip
+
+    for row in rows:
+        assert told(row) == [None] * 5
+        assert row["status"] == "suppressed_primary"
+
+
+counts = st.one_of(st.integers(0, 25), st.integers(0, 400))
+
+
+@st.composite
+def schools(draw) -> list[dict[str, Any]]:
+    """Every kind of metric of one school, told in the ways that publishers tell them."""
+    facts = []
+    for group in ({}, {"group_category": "english_learner", "group_value": "EL"}):
+        members, absent, eligible = draw(counts), draw(counts), draw(counts)
+        base = draw(st.sampled_from([eligible, max(eligible, absent), None]))
+        facts.append(fact("membership", numerator=members, **group))
+        facts.append(_rate(draw, "chronic_absence_rate", min(absent, eligible), base, group))
+        whole = max(members, draw(counts))
+        if group:
+            facts.append(_rate(draw, "group_share", members, whole, group))
+    pupils = draw(counts)
+    facts.append(
+        fact("ppe_total", numerator=pupils * 1234.5, denominator=pupils,
+             value=1234.5 if pupils else None)
+    )  # fmt: skip
+    teachers = draw(st.integers(0, 400)) / 8
+    facts.append(
+        fact("staff_fte", numerator=teachers, group_category="staff_class", group_value="TCH")
+    )
+    facts.append(
+        fact("students_per_teacher", numerator=facts[0]["numerator"], denominator=teachers)
+    )
+    return facts
+
+
+def _rate(draw, metric, part, base, group) -> dict[str, Any]:
+    if base is None or base == 0:
+        value = draw(st.sampled_from([0.0, 0.25, 1.0]))
+        return fact(metric, value=value, denominator=None, **group)
+    value = part / base
+    if draw(st.booleans()):
+        return fact(metric, value=round(value, 3), denominator=base, **group)
+    return fact(metric, numerator=part, denominator=base, **group)
+
+
+policies = st.builds(
+    Disclosure,
+    minimum_n=st.sampled_from([5, 10, 30]),
+    zeros=st.sampled_from(["shown", "withheld"]),
+    public_metrics=st.sets(
+        st.sampled_from(["membership", "staff_fte", "ppe_total", "group_share"])
+    ).map(lambda chosen: tuple(sorted(chosen))),
+)
+
+
+def _given_away(row: dict[str, Any], policy: Disclosure) -> dict[str, float]:
+    """Every count of people that a published row tells, or lets a reader work out."""
+    over, under, value = row["numerator"], row["denominator"], row["value"]
+    metric, public = row["metric_id"], policy.public_metrics
+    found = {}
+    if over is None and value is not None and under is not None:
+        over = value * under
+    if under is None and value and over is not None:
+        under = over / value
+    if metric in ("membership", "staff_fte"):
+        return {name: row[name] for name in TOLD if row[name] is not None}
+    if metric == "ppe_total":
+        return {"pupils": under} if under is not None else {}
+    numerator_public = "membership" in public and metric in ("group_share", "students_per_teacher")
+    denominator_public = (metric == "group_share" and "membership" in public) or (
+        metric == "students_per_teacher" and "staff_fte" in public
+    )
+    if over is not None and not numerator_public:
+        found["part"] = over
+    if under is not None and not denominator_public:
+        found["whole"] = under
+    is_rate = metric != "students_per_teacher"
+    if is_rate and None not in (over, under) and not (numerator_public and denominator_public):
+        found["others"] = under - over
+    return found
+
+
+@settings(max_examples=80, deadline=None)
+@given(facts=schools(), policy=policies)
+def test_no_small_count_of_a_protected_metric_can_be_read_or_worked_out_of_a_row(facts, policy):
+    rows = shown(facts, policy)
+
+    for row, exact in zip(rows, facts, strict=True):
+        if row["metric_id"] in policy.public_metrics:
+            assert told(row) == told(exact)
+            continue
+        for name, count in _given_away(row, policy).items():
+            least = -1e-9 if policy.zeros == "withheld" else 1e-9
+            assert not least < count < policy.minimum_n - 1e-3, (name, row)
+        if row["metric_id"] == "ppe_total" and row["value"] is not None:
+            assert exact["denominator"] >= 3
+        # What is published is exact, what is hidden is wholly so and says it.
+        assert all(row[name] in (None, exact[name]) for name in TOLD)
+        if row["value"] != exact["value"]:
+            assert row["status"] == "suppressed_primary"
+            assert told(row) == [None] * 5
+
+
+@settings(max_examples=40, deadline=None)
+@given(facts=schools(), policy=policies)
+def test_a_count_that_is_hidden_stands_in_no_other_protected_row_of_its_group(facts, policy):
+    rows = shown(facts, policy)
+    pairs = list(zip(rows, facts, strict=True))
+    hidden = [
+        exact["value"]
+        for row, exact in pairs
+        if exact["metric_id"] == "membership" and exact["value"] and row["value"] is None
+    ]
+    visible = chain.from_iterable(
+        (row["numerator"], row["denominator"])
+        for row, _ in pairs
+        if row["metric_id"] not in policy.public_metrics
+        and not (
+            row["metric_id"] == "students_per_teacher" and "staff_fte" in policy.public_metrics
+        )
+    )
+
+    assert not set(hidden) & set(visible)
+
+
+@settings(max_examples=25, deadline=None)
+@given(facts=schools())
+def test_nothing_is_hidden_that_tells_of_enough_people(facts):
+    rows = shown(facts)
+
+    for row, exact in zip(rows, facts, strict=True):
+        if row["metric_id"] in ("membership", "staff_fte") and exact["value"] >= 10:
+            assert told(row) == told(exact)
+        if row["metric_id"] == "chronic_absence_rate" and None not in told(exact)[:2]:
+            part, whole = exact["numerator"], exact["denominator"]
+            if whole >= 10 and (part == 0 or part >= 10) and (whole == part or whole - part >= 10):
+                assert told(row) == told(exact)
+
+
+def test_the_protected_file_has_every_mart_and_the_record_has_no_value(state):
+    build = builds.warehouse(
+        state, "b1", [fact("membership", numerator=7), fact("ppe_total", value=777.5)]
+    )
+
+    assert disclosure.protect(state, build) == build
+
+    path = disclosure.protected(state, build)
+    assert path.stat().st_mode & 0o222 == 0
+    with duckdb.connect(str(path), read_only=True) as connection:
+        tables = connection.execute(
+            "select table_schema, table_name from information_schema.tables order by all"
+        ).fetchall()
+        values = connection.execute(
+            "select metric_id, value, status, source_loads from published.fct_metric order by 1"
+        ).fetchall()
+    assert tables == [
+        ("published", name) for name in ("dim_metric", "dim_organization", "fct_metric")
+    ]
+    loads = ["a" * 64, "f" * 64]
+    assert values == [
+        ("membership", None, "suppressed_primary", loads),
+        ("ppe_total", 777.5, "reported", loads),
+    ]
+    record = json.loads(disclosure.record(state, build).read_text())
+    assert record["metrics"]["membership"] == {"small_count": 1}
+    assert record["rules"] == {"public": 1, "small_count": 1}
+    assert "777" not in json.dumps(record | {"build_sha256": "", "protected_sha256": ""})
+
+
+def test_protecting_again_hides_the_same_cells(state):
+    facts = [fact("membership", org_id=f"{n:06}", numerator=n) for n in range(30)]
+    build = builds.warehouse(state, "b1", facts)
+
+    def cells() -> list[tuple]:
+        disclosure.protect(state, build)
+        with duckdb.connect(str(disclosure.protected(state, build)), read_only=True) as connection:
+            return connection.execute("select * from published.fct_metric").fetchall()
+
+    assert cells() == cells()
+
+
+def test_a_count_that_the_policy_itself_exposes_is_reported(state, caplog):
+    build = builds.warehouse(
+        state,
+        "b1",
+        [
+            fact("membership", numerator=8),
+            fact("students_per_teacher", numerator=8, denominator=2.0),
+        ],
+    )
+
+    disclosure.protect(state, build)
+
+    record = json.loads(disclosure.record(state, build).read_text())
+    assert record["exposed_by_policy"] == {"students_per_teacher": 1}
+    assert "public metrics show a count" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("told", "reason"),
+    [
+        ({"units": builds.UNITS | {"membership": "persons"}}, r"membership \(persons\)"),
+        ({"units": {"ppe_total": "US dollars per pupil"}}, "membership is not described"),
+        ({"extra": "create table marts.roster as select 1 as student_id"}, r"marts\.roster"),
+        ({"extra": "create view marts.small as from marts.fct_metric"}, r"marts\.small"),
+        ({"extra": "alter table marts.fct_metric add column exact double"}, "exact"),
+        ({"extra": "update marts.fct_metric set status = 'hidden'"}, "unknown status hidden"),
+        ({"extra": "drop table marts.dim_organization"}, "no table dim_organization"),
+    ],
+)
+def test_what_no_rule_protects_stops_the_release(state, told, reason):
+    build = builds.warehouse(state, "b1", [fact("membership", numerator=7)], **told)
+
+    with pytest.raises(disclosure.Unprotected, match=reason):
+        disclosure.protect(state, build)
+
+    assert not disclosure.protected(state, build).exists()
+
+
+def test_every_status_is_explained_to_readers():
+    assert set(dictionary.STATUSES) == set(model.Status)
+
+
+@pytest.mark.parametrize("state", sorted(registry.states()))
+def test_every_public_metric_of_a_state_is_a_metric(state):
+    seed = registry.STATES.parents[1] / "dbt_project" / "seeds" / "metrics.csv"
+    with duckdb.connect() as connection:
+        metrics = dict(
+            connection.execute("select metric_id, unit from read_csv(?)", [str(seed)]).fetchall()
+        )
+
+    assert set(registry.states()[state].disclosure.public_metrics) <= set(metrics)
+    assert set(metrics.values()) <= set(model.KINDS)
