@@ -18,7 +18,7 @@ class BuildFailed(RuntimeError):
 
 
 def target(state: str) -> Path:
-    """Where dbt keeps the state's parsed project and its docs: one folder a state keeps partial parsing."""
+    """Where dbt keeps the state's parsed project; a folder a state keeps partial parsing."""
     return lake.home() / "dbt" / state
 
 
@@ -93,8 +93,10 @@ def run(state: str, database: Path, *arguments: str) -> None:
 
 
 def build(state: str, database: Path) -> None:
-    """Seeds, models and data tests of one state. Unit tests ask about the logic, not about this load:
-    they run in the project's own tests."""
+    """Seeds, models and data tests of one state.
+
+    Unit tests ask about the logic, not about this load: they run in the project's own tests.
+    """
     run(
         state,
         database,
@@ -105,7 +107,7 @@ def build(state: str, database: Path) -> None:
 
 
 def unit_test(state: str, database: Path) -> None:
-    """The project's unit tests, on a database whose schema `lake` shows the state's relations, empty or not.
+    """The project's unit tests, on a database whose schema `lake` shows the state's relations.
 
     Raises BuildFailed with the difference between what a test expected and what it got.
     """
@@ -113,13 +115,9 @@ def unit_test(state: str, database: Path) -> None:
         state,
         database,
         "build",
-        "--select",
-        "+path:models/marts",
-        "path:seeds",
-        "--exclude-resource-type",
-        "unit_test",
-        "test",
-    )
+        "--select", "+path:models/marts", "path:seeds",
+        "--exclude-resource-type", "unit_test", "test",
+    )  # fmt: skip
     run(state, database, "test", "--select", "test_type:unit")
 
 

@@ -46,7 +46,7 @@ class Busy(RuntimeError):
 
 @dataclass(frozen=True)
 class Load:
-    """What is known of one accepted load. `spec` is the fingerprint of the extract's declaration."""
+    """What is known of one accepted load. `spec`: fingerprint of how it was judged and loaded."""
 
     state: str
     extract: str
@@ -253,7 +253,7 @@ def inputs(found: list[Load]) -> dict[str, str]:
 
 
 def warnings(load: Load) -> list[str]:
-    """What the check of an accepted file warned of, with how many rows: for whoever reads its numbers."""
+    """What the check of an accepted file warned of, for whoever reads its numbers."""
     path = verdict(load.state, load.extract, load.school_year, load.sha256)
     if not path.exists():
         return []

@@ -45,7 +45,7 @@ def code_version() -> str:
 
 
 def commit() -> str | None:
-    """The git commit of the checkout, if it is one; for people, since `code_version` says it exactly."""
+    """The git commit of the checkout, if it is one; `code_version` says it exactly."""
     try:
         told = subprocess.run(
             ["git", "-C", str(ROOT), "rev-parse", "HEAD"],
@@ -94,7 +94,7 @@ def changed(state: str) -> bool:
 def show_lake(
     connection: duckdb.DuckDBPyConnection, state: str, loads: Sequence[tuple[lake.Load, Path]] = ()
 ) -> None:
-    """Show every declared extract to dbt as a relation of schema `lake`; one never loaded is empty."""
+    """Show every declared extract to dbt as a relation of schema `lake`, if need be empty."""
     connection.execute("create schema lake")
     loaded: dict[str, list[tuple[lake.Load, Path]]] = {}
     for load, rows in loads:

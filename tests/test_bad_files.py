@@ -42,7 +42,7 @@ def rewrite(file: Path, change: Callable[[list[list[str]]], list[list[str]]]) ->
 
 
 def refused(extract: str, error: type[Exception]) -> str:
-    """Load an extract that was loaded before; it must be refused, and the earlier load must stay."""
+    """Load an extract again; it must be refused, and the earlier load must stay."""
     before = lake.accepted("nc", extract, YEAR)
     with pytest.raises(error) as caught:
         pipeline.load("nc", YEAR, extract)
@@ -134,7 +134,7 @@ def test_an_error_page_is_not_data(publisher):
 
 
 def test_a_misspelt_code_is_set_aside_with_its_reason_and_takes_no_total_with_it(publisher):
-    """One school's cluster is misspelt: its row is quarantined, and no total pretends to be whole."""
+    """One school's row is quarantined, and no total above it pretends to be whole."""
 
     def misspell(table: list[list[str]]) -> list[list[str]]:
         at = next(i for i, row in enumerate(table) if row[1] == "010324" and row[2] == "AGNR")

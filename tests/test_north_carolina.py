@@ -126,7 +126,7 @@ def test_no_value_stands_where_the_files_give_none(marts, year, recomputed):
 
 
 def test_a_district_graduation_rate_needs_every_school(marts):
-    """2019 has schools only: graduates are taken back from rate and cohort, where nothing is coded."""
+    """2019 has schools only: graduates follow from rate and cohort, if nothing is coded."""
     schools = north_carolina.file(DATA, 2019, "rcd_acc_cgr")
     schools = schools[(schools["cgr_type"] == "STD") & (schools["subgroup"] == "ALL")]
     schools["cohort"] = pd.to_numeric(schools["den"])

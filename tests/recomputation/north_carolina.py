@@ -71,13 +71,13 @@ def level(codes: pd.Series) -> pd.Series:
 
 
 def district(codes: pd.Series) -> pd.Series:
-    """A charter (letter in third place) is its own; a school's district is its first three characters."""
+    """A charter (letter in third place) is its own; else the first three characters."""
     charter = codes.str[2].str.isalpha()
     return codes.where(charter, codes.str[:3] + "LEA")
 
 
 def up(schools: pd.DataFrame, sums: list[str]) -> pd.DataFrame:
-    """Schools, districts and the state, each the sum of its schools. A sum over an unknown is unknown."""
+    """Schools, districts and the state, each the sum of its schools; over an unknown, unknown."""
     by = ["group_category", "group_value"]
 
     def total(frame: pd.DataFrame, keys: list[str]) -> pd.DataFrame:
@@ -160,7 +160,7 @@ def chronic_absence_rate(data: Path, school_year: int) -> pd.DataFrame:
 
 
 def graduation_rate(data: Path, school_year: int, cohort: str) -> pd.DataFrame:
-    """As published; districts and the state of 2019, which are not, are tested by their own rule."""
+    """As published; districts of 2019, which are not, are tested by their own rule."""
     table = file(data, school_year, "rcd_acc_cgr")
     table = table[table["cgr_type"] == {"4yr": "STD", "5yr": "EXT"}[cohort]]
     groups = table["subgroup"].map(SUBGROUPS)
@@ -216,7 +216,7 @@ def spending(data: Path, school_year: int) -> dict[str, pd.DataFrame]:
 
 
 def teachers(data: Path, school_year: int) -> dict[str, pd.DataFrame]:
-    """2019: heads counted by school. 2018: shares as published, teachers by school, principals by district."""
+    """2019: heads by school. 2018: shares, teachers by school and principals by district."""
     if school_year == 2018:
         table = everyone(file(data, 2018, "rcd_experience"))
         table["org_level"] = level(table["org_id"])

@@ -1,0 +1,226 @@
+"""The DAGs are drawn from the states' files: what an operator sees, and what follows what."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from include import lake, runs
+from include.registry import states
+
+ROOT = Path(__file__).parents[1]
+HEAVY = ["dbt", "great_expectations", "pandas", "duckdb", "numpy", "pyarrow"]
+
+# Reading DAG files needs an Airflow that is configured, so it happens in a process of its own.
+READ = """
+import json, sys
+before = set(sys.modules)
+from airflow.dag_processing.dagbag import DagBag
+loaded_by_airflow = set(sys.modules)
+bag = DagBag(sys.argv[1])
+heavy = [it for it in sys.argv[2].split(",") if it in set(sys.modules) - loaded_by_airflow]
+dags = {
+    dag.dag_id: {
+        "owner": dag.owner,
+        "tags": sorted(dag.tags),
+        "doc": dag.doc_md,
+        "display": dag.dag_display_name,
+        "catchup": dag.catchup,
+        "max_active_runs": dag.max_active_runs,
+        "timetable": repr(dag.schedule),
+        "params": {name: dag.params.get_param(name).dump() for name in dag.params},
+        "groups": {name: it.group_display_name for name, it in dag.task_group_dict.items()},
+        "tasks": {
+            task.task_id: {
+                "display": task.task_display_name,
+                "retries": task.retries,
+                "delay": task.retry_delay.total_seconds(),
+                "trigger": task.trigger_rule.value,
+                "pool": task.pool,
+                "doc": task.doc_md,
+                "upstream": sorted(task.upstream_task_ids),
+                "outlets": [asset.name for asset in task.outlets],
+            }
+            for task in dag.tasks
+        },
+    }
+    for dag in bag.dags.values()
+}
+json.dump({"dags": dags, "errors": bag.import_errors, "heavy": heavy}, sys.stdout, default=str)
+"""
+
+
+def drawn(tmp: Path, **environment: str) -> dict:
+    """The DAGs as Airflow reads them, with these variables in its environment."""
+    done = subprocess.run(
+        [sys.executable, "-c", READ, str(ROOT / "dags"), ",".join(HEAVY)],
+        env=os.environ
+        | {"AIRFLOW_HOME": str(tmp), "PYTHONPATH": str(ROOT), "AIRFLOW__CORE__LOAD_EXAMPLES": "no"}
+        | environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout[done.stdout.index('{"dags"') :])
+
+
+@pytest.fixture(scope="module")
+def read(tmp_path_factory) -> dict:
+    return drawn(tmp_path_factory.mktemp("airflow"))
+
+
+@pytest.fixture(scope="module")
+def dags(read) -> dict:
+    return read["dags"]
+
+
+def test_every_state_has_an_ingest_and_a_publish_dag_and_nothing_else(read, dags):
+    assert read["errors"] == {}
+    assert set(dags) == {f"{code}_{verb}" for code in states() for verb in ("ingest", "publish")}
+
+
+def test_reading_the_dag_files_imports_nothing_heavy(read):
+    assert read["heavy"] == []
+
+
+@pytest.mark.parametrize("code", sorted(states()))
+def test_each_extract_is_fetched_checked_and_loaded_in_a_group_of_its_own(code, dags):
+    tasks = dags[f"{code}_ingest"]["tasks"]
+    for name, extract in states()[code].extracts.items():
+        path = f"{extract.group}.{name}"
+        assert dags[f"{code}_ingest"]["groups"][path] == name.replace("_", " ").capitalize()
+        assert tasks[f"{path}.fetch"]["upstream"] == []
+        assert tasks[f"{path}.check"]["upstream"] == [f"{path}.fetch"]
+        assert tasks[f"{path}.load"]["upstream"] == [f"{path}.check"]
+
+
+@pytest.mark.parametrize("code", sorted(states()))
+def test_a_failing_extract_holds_back_no_other(code, dags):
+    """The extracts share no dependency, and what follows them does not ask how they ended."""
+    tasks = dags[f"{code}_ingest"]["tasks"]
+    loads = [f"{it.group}.{name}.load" for name, it in states()[code].extracts.items()]
+
+    assert tasks["announce"]["upstream"] == sorted(loads)
+    assert tasks["announce"]["trigger"] == "all_done"
+    assert tasks["announce"]["outlets"] == [f"lake/{code}"]
+    assert tasks["report"]["upstream"] == ["announce"]
+    assert tasks["report"]["trigger"] == "all_done"
+    assert [name for name, task in tasks.items() if task["outlets"]] == ["announce"]
+
+
+@pytest.mark.parametrize("code", sorted(states()))
+def test_publishing_goes_from_build_to_export_and_follows_the_lake(code, dags):
+    publish = dags[f"{code}_publish"]
+    order = ["build", "check", "protect", "export"]
+    assert [publish["tasks"][it]["upstream"] for it in order] == [[], *([it] for it in order[:-1])]
+    assert publish["tasks"]["build"]["pool"] == "warehouse"
+    assert f"lake/{code}" in publish["timetable"]
+
+
+def test_only_fetching_is_tried_again(dags):
+    for dag in dags.values():
+        for name, task in dag["tasks"].items():
+            assert (task["retries"] > 0) == name.endswith(".fetch"), name
+
+
+def test_how_long_a_fetch_waits_is_the_deployments_choice(tmp_path):
+    told = drawn(tmp_path, STATEWIDE_FETCH_RETRIES="7", STATEWIDE_FETCH_RETRY_DELAY="0.5")
+    fetch = told["dags"]["zz_ingest"]["tasks"]["reference.directory.fetch"]
+    assert (fetch["retries"], fetch["delay"]) == (7, 0.5)
+
+
+@pytest.mark.parametrize("code", sorted(states()))
+def test_every_dag_says_whose_it_is_and_explains_itself(code, dags):
+    for verb in ("ingest", "publish"):
+        dag = dags[f"{code}_{verb}"]
+        assert dag["owner"] == states()[code].owner
+        assert dag["tags"] == sorted([verb, code])
+        assert dag["max_active_runs"] == 1
+        assert not dag["catchup"]
+        assert "**" in dag["doc"]
+        for name, task in dag["tasks"].items():
+            assert "Clearing is safe" in task["doc"], name
+            assert task["display"] != name
+
+
+@pytest.mark.parametrize("code", sorted(states()))
+def test_a_run_is_asked_for_one_of_the_states_school_years(code, dags):
+    params = dags[f"{code}_ingest"]["params"]
+    assert params["school_year"]["value"] == states()[code].latest_year
+    assert params["school_year"]["schema"]["enum"] == states()[code].school_years
+    assert params["extracts"]["schema"]["items"]["enum"] == list(states()[code].extracts)
+    assert set(params) >= {"force", "reason", "extracts_root", "announce"}
+
+
+def test_the_calendar_is_the_states_own_unless_the_machine_keeps_none(dags, tmp_path):
+    assert dags["nc_ingest"]["timetable"] != "None"
+    quiet = drawn(tmp_path, STATEWIDE_SCHEDULES="off")["dags"]
+    assert quiet["nc_ingest"]["timetable"] == "None"
+    assert "lake/nc" in quiet["nc_publish"]["timetable"]
+
+
+# ---- what became of a run, which `report` tells -----------------------------------------------
+
+
+def states_of(code: str, year: int, **ends: str) -> dict[str, str]:
+    """Task states of a run in which every due extract loaded, but for those in `ends`."""
+    told = {}
+    for name, extract in states()[code].extracts.items():
+        due = year in extract.school_years
+        for step in runs.STEPS:
+            told[f"{extract.group}.{name}.{step}"] = "success" if due else "skipped"
+        if name in ends:
+            told[f"{extract.group}.{name}.{ends[name]}"] = "failed"
+            for later in runs.STEPS[runs.STEPS.index(ends[name]) + 1 :]:
+                told[f"{extract.group}.{name}.{later}"] = "upstream_failed"
+    return told
+
+
+def put_in_lake(code: str, name: str, year: int) -> None:
+    import duckdb
+
+    load = lake.Load(code, name, year, "ab" * 32, "spec", 1200, 1195, 5)
+    lake.private(load.path.parent)
+    with duckdb.connect() as connection:
+        connection.execute(
+            f"copy (select 1 as one) to '{load.path}' (format parquet, {lake.stamp(load)})"
+        )
+
+
+def test_the_report_names_what_failed_and_what_to_do_about_it(home):
+    for name in states()["zz"].due(2025):
+        put_in_lake("zz", name, 2025)
+    found = runs.outcomes("zz", 2025, states_of("zz", 2025, finance_ledger="check"))
+
+    by_name = {it.extract: it for it in found}
+    assert by_name["finance_ledger"].outcome == "failed in check"
+    assert by_name["directory"].accepted == 1195
+    assert "1,200" in runs.table(found)
+    with pytest.raises(runs.ExtractsFailed, match=r"finance_ledger: the file broke its promises"):
+        runs.require_all("zz", found)
+
+
+def test_an_extract_of_another_year_is_left_out_with_a_reason_and_is_no_failure(home):
+    reason = runs.reason_to_skip("nc", "district_spending", 2019, None)
+    assert reason == (
+        "North Carolina Department of Public Instruction has no district_spending for 2019; "
+        "it has 2018"
+    )
+    assert runs.reason_to_skip("nc", "membership", 2019, None) is None
+    assert "membership only" in runs.reason_to_skip("nc", "teachers", 2019, ["membership"])
+    for name in states()["nc"].due(2019):
+        put_in_lake("nc", name, 2019)
+    found = runs.outcomes("nc", 2019, states_of("nc", 2019))
+    runs.require_all("nc", found)
+    assert {it.extract for it in found if it.outcome == "skipped"} == set(
+        states()["nc"].extracts
+    ) - set(states()["nc"].due(2019))
+
+
+def test_a_lake_that_holds_nothing_owes_no_release(home):
+    assert not runs.release_is_owed("zz")
