@@ -25,16 +25,21 @@ def target(state: str) -> Path:
 def variables(state: str) -> dict[str, object]:
     """What dbt is told of the state: its staging folders, and the models that are in them.
 
-    `record_level` names the folder that stages the standard extracts, or one that does not exist.
+    `record_level` names the folder that stages the standard extracts, or one that does not exist;
+    record-level states do not name themselves in any file, so `state_name` does.
     """
     from include import registry
 
     sends_records = any(
         registry.is_standard(state, extract) for extract in registry.states()[state].extracts
     )
-    told = {"state": state, "record_level": "standard" if sends_records else "none"}
-    folders = [PROJECT / "models/staging" / folder for folder in told.values()]
-    return told | {"staged": sorted(f.stem for folder in folders for f in folder.glob("stg_*.sql"))}
+    folders = {"state": state, "record_level": "standard" if sends_records else "none"}
+    staging = [PROJECT / "models/staging" / folder for folder in folders.values()]
+    return {
+        **folders,
+        "state_name": registry.states()[state].name,
+        "staged": sorted(file.stem for folder in staging for file in folder.glob("stg_*.sql")),
+    }
 
 
 @contextmanager
@@ -56,6 +61,7 @@ def run(state: str, database: Path, *arguments: str) -> None:
 
     Raises BuildFailed with the name and message of every node that failed.
     """
+    from dbt.adapters.duckdb.connections import DuckDBConnectionManager
     from dbt.cli.main import dbtRunner
 
     folder = target(state)
@@ -65,6 +71,8 @@ def run(state: str, database: Path, *arguments: str) -> None:
         DBT_SEND_ANONYMOUS_USAGE_STATS="false",
         DO_NOT_TRACK="1",
     ):
+        # It would keep the file open, and write a next build of the same path into this one.
+        DuckDBConnectionManager.close_all_connections()
         outcome = dbtRunner().invoke(
             [
                 *arguments,
@@ -77,6 +85,7 @@ def run(state: str, database: Path, *arguments: str) -> None:
                 "--warn-error-options", '{"error": ["NoNodesForSelectionCriteria"]}',
             ]
         )  # fmt: skip
+        DuckDBConnectionManager.close_all_connections()
     if outcome.success:
         return
     if outcome.exception:

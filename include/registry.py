@@ -199,12 +199,17 @@ def _column(name: str, told: Any) -> Any:
     return told
 
 
+@cache
+def standard_extracts() -> dict[str, dict[str, Any]]:
+    """The record-level standard extracts as declared, by name."""
+    return {file.stem: yaml.safe_load(file.read_text()) for file in sorted(STANDARD.glob("*.yml"))}
+
+
 def _standard(name: str) -> dict[str, Any]:
-    file = STANDARD / f"{name}.yml"
-    if not file.exists():
-        known = ", ".join(sorted(path.stem for path in STANDARD.glob("*.yml")))
-        raise BadDeclaration(f"there is no standard extract {name!r}; there are {known}")
-    return _load(file)
+    known = standard_extracts()
+    if name not in known:
+        raise BadDeclaration(f"there is no standard extract {name!r}; there are {', '.join(known)}")
+    return known[name]
 
 
 def is_standard(state: str, extract: str) -> bool:

@@ -96,13 +96,20 @@ def show_lake(
 ) -> None:
     """Show every declared extract to dbt as a relation of schema `lake`, if need be empty."""
     connection.execute("create schema lake")
+    # A record-level state may send only some of the standard extracts; the others are empty.
+    relations = {
+        name: (name, list(declared["columns"]))
+        for name, declared in registry.standard_extracts().items()
+        if any(registry.is_standard(state, own) for own in registry.states()[state].extracts)
+    }
     loaded: dict[str, list[tuple[lake.Load, Path]]] = {}
     for load, rows in loads:
         loaded.setdefault(load.extract, []).append((load, rows))
     for extract, declared in registry.states()[state].extracts.items():
-        relation = extract if registry.is_standard(state, extract) else f"{state}_{extract}"
+        relations[_relation(state, extract)] = (extract, list(declared.columns))
+    for relation, (extract, declared_columns) in relations.items():
         # The year that a file is for, not the one that its rows name, is the school year.
-        columns = [column for column in declared.columns if column != "school_year"]
+        columns = [column for column in declared_columns if column != "school_year"]
         parts = [
             _select(columns, f"{load.school_year}::integer")
             + f" from read_parquet('{_quoted(rows)}')"
@@ -114,6 +121,10 @@ def show_lake(
         )
 
     _show_rows_set_aside(connection, state, [load for load, _ in loads])
+
+
+def _relation(state: str, extract: str) -> str:
+    return extract if registry.is_standard(state, extract) else f"{state}_{extract}"
 
 
 def _show_rows_set_aside(

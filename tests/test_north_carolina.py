@@ -206,3 +206,21 @@ def test_every_row_can_be_walked_back_to_the_bytes(marts, loads):
 
     assert {name for (name,) in named} <= hashes
     assert bare == 0
+
+
+def test_a_build_after_another_leaves_the_first_one_as_it_was(loads, marts):
+    """One process, two builds: dbt must not go on writing into the file that it had open."""
+    first = warehouse.current("nc")
+    before = lake.sha256(warehouse.path("nc", first))
+    again = lake.partition("nc", "class_size", 2019)
+    kept = again.with_suffix(".kept")
+    again.rename(kept)
+    try:
+        second = warehouse.create("nc")
+    finally:
+        kept.rename(again)
+
+    assert second != first
+    assert lake.sha256(warehouse.path("nc", first)) == before
+    with duckdb.connect(str(warehouse.path("nc", second)), read_only=True) as connection:
+        assert state_value(connection, 2019, "membership") == 1_434_240

@@ -151,7 +151,7 @@ def by_person(
 
 
 def speaker(stays: list[Row]) -> Row:
-    """The stay that says in which groups a student is: the latest, the fullest, the first school's."""
+    """The stay that says in which groups a student is: the latest, fullest, first by school."""
     first_by_school = sorted(stays, key=lambda stay: stay["school_id"])
     return max(first_by_school, key=lambda stay: (stay["entry_date"], Fraction(stay["fte"])))
 

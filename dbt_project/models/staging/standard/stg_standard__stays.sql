@@ -1,0 +1,51 @@
+with
+
+source as (
+
+    select * from {{ source('standard_lake', 'student_enrollment') }}
+
+),
+
+renamed as (
+
+    select
+        ---------- keys
+        cast(school_year as integer) as school_year,
+        lea_id,
+        school_id,
+        student_id,
+        _row,
+
+        ---------- groups
+        {{ race_of_seven() }} as race,
+        sex,
+        {{ either('economically_disadvantaged', 'ECODIS', 'NECODIS') }} as economic,
+        {{ either('english_learner', 'EL', 'NEL') }} as english_learner,
+        {{ either('idea', 'IDEA', 'NIDEA') }} as disability,
+        case when section_504 = 'Y' then 'S504' end as section_504,
+        case when homeless is null then 'N' else 'Y' end as homeless,
+        foster,
+        military,
+        migrant,
+        grade,
+
+        ---------- measures
+        cast(fte as decimal(9, 6)) as fte,
+        coalesce(grade in ('09', '10', '11', '12'), false) as is_grade_9_12,
+        coalesce(count_date = 'Y', false) as is_counted,
+        coalesce(ap = 'Y', false) as is_ap,
+        coalesce(ib = 'Y', false) as is_ib,
+        coalesce(dual_enrollment = 'Y', false) as is_dual,
+        cast(days_in_session as integer) as days_in_session,
+        cast(days_enrolled as integer) as days_enrolled,
+        cast(days_absent as integer) as days_absent,
+
+        ---------- dates
+        cast(entry_date as date) as entry_date,
+        _file
+
+    from source
+
+)
+
+select * from renamed
