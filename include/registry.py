@@ -202,7 +202,7 @@ def _column(name: str, told: Any) -> Any:
 @cache
 def standard_extracts() -> dict[str, dict[str, Any]]:
     """The record-level standard extracts as declared, by name."""
-    return {file.stem: yaml.safe_load(file.read_text()) for file in sorted(STANDARD.glob("*.yml"))}
+    return {file.stem: _load(file) for file in sorted(STANDARD.glob("*.yml"))}
 
 
 def _standard(name: str) -> dict[str, Any]:
@@ -212,10 +212,15 @@ def _standard(name: str) -> dict[str, Any]:
     return known[name]
 
 
+@cache
+def _standard_of(state: str) -> frozenset[str]:
+    told = _load(STATES / f"{state}.yml")["extracts"]
+    return frozenset(name for name, extract in told.items() if (extract or {}).get("standard"))
+
+
 def is_standard(state: str, extract: str) -> bool:
     """Whether this extract of the state is one of the record-level standard extracts."""
-    told = _load(STATES / f"{state}.yml")
-    return bool((told["extracts"].get(extract) or {}).get("standard"))
+    return extract in _standard_of(state)
 
 
 def read(file: Path) -> State:
