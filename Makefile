@@ -1,0 +1,65 @@
+# Statewide, on one machine. Each target makes the environment first, if it is not there.
+#
+#   make demo                                           a fresh clone to a published release
+#   make test                                           everything that is tested
+#   make refresh STATE=nc SCHOOL_YEAR=2019 EXTRACTS=... ingest and publish through the DAGs
+#   make up / make down                                 Airflow with its UI
+#   make releases STATE=nc / make rollback STATE=nc [RELEASE=...]
+#   make bench                                          DAGs against one bare script
+#   make lint / make lock                               for who changes the code
+#
+# Runtime state is kept under STATEWIDE_HOME (default: var/).
+
+ROOT := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
+PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11)
+RUN := cd "$(ROOT)" && PYTHONPATH="$(ROOT)" "$(ROOT)/.venv/bin/python"
+
+export STATE SCHOOL_YEAR EXTRACTS ONLY FORCE REASON RELEASE
+ifdef SCHEDULES
+export STATEWIDE_SCHEDULES := $(SCHEDULES)
+endif
+
+.PHONY: setup demo test refresh up down releases rollback bench lint lock
+.DEFAULT_GOAL := demo
+
+setup:
+	@"$(PYTHON)" "$(ROOT)/ops/preflight.py"
+	@"$(PYTHON)" "$(ROOT)/ops/environment.py"
+
+demo: setup
+	@$(RUN) -m ops.demo
+
+# The quick ones first, then those that run Airflow.
+test: setup
+	@$(RUN) -m pytest -m "not pipeline" -n auto --dist loadfile
+	@$(RUN) -m pytest -m pipeline
+
+refresh: setup
+	@$(RUN) -m ops.refresh --state "$$STATE" --school-year "$$SCHOOL_YEAR" \
+		--extracts "$$EXTRACTS" --only "$$ONLY" --reason "$$REASON" $(if $(FORCE),--force) \
+		--place "$$PWD" --place "$(CURDIR)"
+
+up: setup
+	@$(RUN) -m ops.instance up
+
+down: setup
+	@$(RUN) -m ops.instance down
+
+releases: setup
+	@$(RUN) -m include.release list --state "$$STATE"
+
+rollback: setup
+	@$(RUN) -m include.release rollback --state "$$STATE" $(if $(RELEASE),--to "$$RELEASE")
+
+bench: setup
+	@$(RUN) -m ops.bench
+
+lint: setup
+	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check .
+	@$(RUN) -m yamllint -s include/states include/standard dbt_project docker-compose.yaml
+
+# Resolves requirements.in into the hashed lock; it names no index, so mirrors may serve it.
+lock: setup
+	@$(RUN) -m piptools compile --quiet --generate-hashes --no-emit-index-url --no-strip-extras \
+		--allow-unsafe --output-file requirements.txt requirements.in

@@ -1,0 +1,231 @@
+"""
+### Ingest
+
+**What it does.** Pulls one school year of a state's extracts. Every extract is fetched, checked and
+loaded on its own, so a broken workforce file never holds back enrollment. The lake only ever holds
+rows that passed their checks.
+
+**What comes out.** The state's lake. If anything in it changed, it is announced once, and that
+starts one `publish` run, though some extracts failed. A run in which any failed is red, and its
+`report` names them.
+
+**By hand.** Trigger it with an earlier `school_year`, or with some `extracts` only. `force` fetches
+what has not changed as well. A file that lost many rows, rightly so, is loaded with a `reason`.
+Running again is safe at any time: files that are loaded already are not loaded again.
+"""
+
+import os
+
+from airflow.sdk import (
+    Asset,
+    Param,
+    dag,
+    get_current_context,
+    get_parsing_context,
+    task,
+    task_group,
+)
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from pendulum import datetime, duration
+
+from include.registry import State, states
+
+# Publishers' servers are flaky, so fetching waits and tries again. How long is the deployment's
+# choice: five minutes suit a nightly run, nobody wants them while looking on.
+FETCH_RETRIES = int(os.environ.get("STATEWIDE_FETCH_RETRIES") or 4)
+FETCH_RETRY_DELAY = duration(seconds=float(os.environ.get("STATEWIDE_FETCH_RETRY_DELAY") or 300))
+
+
+def chosen(param: str):
+    """What this run was asked for."""
+    return get_current_context()["params"][param]
+
+
+@task(
+    pool="publishers",
+    retries=FETCH_RETRIES,
+    retry_delay=FETCH_RETRY_DELAY,
+    retry_exponential_backoff=True,
+    doc_md="Copy the publisher's file, byte for byte. A failure means that it could not be had: "
+    "the address, the network or the publisher's server. Clearing is safe.",
+)
+def fetch(state: str, extract: str) -> str:
+    """Land the file under its hash. Skips an extract that this run does not want."""
+    from include import origins, portals, runs
+
+    year = chosen("school_year")
+    if reason := runs.reason_to_skip(state, extract, year, chosen("extracts")):
+        raise AirflowSkipException(reason)
+    try:
+        with origins.reading_from(chosen("extracts_root")):
+            return portals.fetch(state, extract, year, force=chosen("force"))
+    except portals.FetchError as error:
+        if error.transient:
+            raise
+        # A file that is not there is not there in five minutes either.
+        raise AirflowFailException(str(error)) from None
+
+
+@task(
+    doc_md="Hold the file to its promises: columns, keys, codes, volume. A failure means that the "
+    "file is not as declared; the same file fails the same way, so it is not tried again. The log "
+    "names the promises, Data Docs and the quarantine show the rows. Clearing is safe.",
+)
+def check(state: str, extract: str, sha256: str) -> str:
+    """Set bad rows aside with their reasons; refuse a file with too many of them."""
+    from include import quality
+
+    year = chosen("school_year")
+    return quality.check(state, extract, year, sha256, override_reason=chosen("reason"))
+
+
+@task(
+    doc_md="Replace this year's partition of the lake with the checked rows, in one rename. A "
+    "failure means that the disk is full or not writable; the last good load stays. Clearing "
+    "is safe.",
+)
+def load(state: str, extract: str, sha256: str) -> None:
+    """Make the checked rows the accepted ones."""
+    from include import lake
+
+    lake.replace(state, extract, chosen("school_year"), sha256)
+
+
+@task(
+    task_display_name="Announce the lake",
+    trigger_rule="all_done",
+    doc_md="Say once that the lake has something new, which starts `publish`. Skipped when every "
+    "file is the one that the last release was made from. Clearing is safe: at worst a publish run "
+    "finds nothing to do.",
+)
+def announce(state: str) -> None:
+    """Emit the state's lake, if a release of it is owed."""
+    from include import runs
+
+    if not chosen("announce"):
+        raise AirflowSkipException("this run was asked not to publish")
+    if not runs.release_is_owed(state):
+        raise AirflowSkipException("the last release was made from these very files")
+
+
+@task(
+    task_display_name="Report",
+    trigger_rule="all_done",
+    doc_md="One row for each extract: what became of it, rows in, accepted and quarantined, hash "
+    "of the file. Fails, and the run with it, if an extract failed, and says what to do about "
+    "each. Clearing is safe.",
+)
+def report(state: str) -> None:
+    """Print what became of every extract, and fail if one failed."""
+    from include import runs
+
+    context = get_current_context()
+    run = context["dag_run"]
+    states_of_run = context["ti"].get_task_states(dag_id=run.dag_id, run_ids=[run.run_id])
+    found = runs.outcomes(state, chosen("school_year"), states_of_run[run.run_id])
+    print(runs.table(found))
+    runs.require_all(state, found)
+
+
+def readable(name: str) -> str:
+    return name.replace("_", " ").capitalize()
+
+
+def ingest(state: State) -> None:
+    @dag(
+        dag_id=f"{state.state}_ingest",
+        dag_display_name=f"{state.name}: ingest",
+        description=f"Extracts from the {state.agency}",
+        doc_md=__doc__,
+        # One machine that was only started for a refresh keeps no calendar.
+        schedule=state.schedule if os.environ.get("STATEWIDE_SCHEDULES") != "off" else None,
+        start_date=datetime(2024, 7, 1),
+        catchup=False,
+        # Two years must not race for one announcement.
+        max_active_runs=1,
+        params={
+            "school_year": Param(
+                state.latest_year,
+                type="integer",
+                enum=state.school_years,
+                title="School year",
+                description="The year in which the school year ends: 2018-19 is 2019.",
+            ),
+            "extracts": Param(
+                None,
+                type=["null", "array"],
+                items={"type": "string", "enum": list(state.extracts)},
+                examples=list(state.extracts),
+                title="Only these extracts",
+                description="Empty: every extract that this school year has.",
+            ),
+            "force": Param(
+                False,
+                type="boolean",
+                title="Fetch again",
+                description="Also what the publisher says has not changed.",
+            ),
+            "announce": Param(
+                True,
+                type="boolean",
+                title="Publish afterwards",
+                description="Not, while loading many years: the last of them publishes them all.",
+            ),
+            "reason": Param(
+                None,
+                type=["null", "string"],
+                minLength=10,
+                title="Reason for a mass change",
+                description="Loads a file although it lost many rows; kept with the load.",
+            ),
+            "extracts_root": Param(
+                None,
+                type=["null", "string"],
+                title="Read extracts from",
+                description="A folder or address that the operator of this machine has allowed. "
+                "Empty: the deployment's STATEWIDE_EXTRACTS.",
+            ),
+        },
+        default_args={"owner": state.owner, "retries": 0},
+        tags=["ingest", state.state],
+    )
+    def ingest_state():
+        groups: dict[str, list[str]] = {}
+        for name, extract in state.extracts.items():
+            groups.setdefault(extract.group, []).append(name)
+
+        loads = []
+        for group in ("enrollment", "finance", "workforce", "reference"):
+            if group in groups:
+                loads.append(draw_group(state, group, groups[group]))
+        announced = announce.override(outlets=[Asset(f"lake/{state.state}")])(state.state)
+        loads >> announced >> report(state.state)
+
+    ingest_state()
+
+
+def draw_group(state: State, group: str, extracts: list[str]):
+    @task_group(group_id=group, group_display_name=readable(group))
+    def subject():
+        for name in extracts:
+            draw_extract(state.state, name, state.extracts[name].description)
+
+    return subject()
+
+
+def draw_extract(state: str, name: str, description: str):
+    @task_group(group_id=name, group_display_name=readable(name), tooltip=description)
+    def extract():
+        said = name.replace("_", " ")
+        fetched = fetch.override(task_display_name=f"Fetch {said}")(state, name)
+        checked = check.override(task_display_name=f"Check {said}")(state, name, fetched)
+        load.override(task_display_name=f"Load {said}")(state, name, checked)
+
+    return extract()
+
+
+# A task reads this file too, and needs the one DAG that it is part of.
+wanted = get_parsing_context().dag_id
+for code in states():
+    if wanted in (None, f"{code}_ingest"):
+        ingest(states()[code])

@@ -1,0 +1,1 @@
+"""Running Statewide on one machine: its environment, its Airflow, the Makefile's commands."""

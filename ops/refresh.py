@@ -1,0 +1,335 @@
+"""`make refresh`: ingest and then the publish run that it triggers, through the real scheduler.
+
+    python -m ops.refresh --state nc [--school-year 2019] [--extracts ROOT] [--only a,b]
+                          [--force] [--reason WHY]
+
+Prints one line for each finished task, the reason of each failure, and at the end what was
+published. Exit code: 0 if everything asked for was loaded and is published, 1 if something failed
+(what did load is published all the same), 2 if the request itself makes no sense.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from include import lake, origins, runs
+from include.registry import BadDeclaration, extract_of, states
+from ops import instance
+from ops.client import Client, Refused, Unreachable
+
+FINISHED = {"success", "failed", "skipped", "upstream_failed", "removed"}
+POLL = 1.0
+
+
+class Impossible(ValueError):
+    """What was asked for does not exist. Nothing was started."""
+
+
+class Lost(RuntimeError):
+    """Airflow went away in the middle of a run."""
+
+
+@dataclass
+class Request:
+    """What to refresh. `extracts_root` is where relative sources are, None: as configured."""
+
+    state: str
+    school_year: int
+    extracts_root: str | None = None
+    only: list[str] | None = None
+    force: bool = False
+    reason: str | None = None
+    announce: bool = True
+
+    def params(self) -> dict[str, Any]:
+        """The params of the ingest run."""
+        return {
+            "school_year": self.school_year,
+            "extracts": self.only,
+            "force": self.force,
+            "reason": self.reason,
+            "announce": self.announce,
+            "extracts_root": self.extracts_root,
+        }
+
+
+@dataclass
+class Progress:
+    """One line for each task that finished, and the reasons of those that failed."""
+
+    say: Callable[[str], None] = print
+    seen: set[tuple[str, str, int]] = field(default_factory=set)
+    failed: list[str] = field(default_factory=list)
+    began: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def follow(self, client: Client, dag: str, run: str) -> str:
+        """Wait for a run to end. Returns its state. Raises Lost."""
+        while True:
+            try:
+                state, tasks = client.run(dag, run)["state"], client.tasks(dag, run)
+            except Unreachable:
+                _require_airflow(f"{dag} was running")
+                raise
+            for task in sorted(tasks, key=lambda it: it["end_date"] or ""):
+                self._show(client, dag, run, task)
+            if state in ("success", "failed"):
+                return state
+            _require_airflow(f"{dag} was running")
+            time.sleep(POLL)
+
+    def _show(self, client: Client, dag: str, run: str, task: dict[str, Any]) -> None:
+        state, tries = task["state"], task["try_number"]
+        if state == "up_for_retry":
+            outcome = f"failed at try {tries}, will try again"
+        elif state in ("success", "failed"):
+            outcome = "ok" if state == "success" else "FAILED"
+        elif state == "skipped" and task["start_date"] and task["duration"]:
+            outcome = "skipped"
+        else:
+            return
+        if (run, task["task_id"], tries) in self.seen:
+            return
+        self.seen.add((run, task["task_id"], tries))
+        seconds = task["duration"] or 0
+        at = (datetime.now(UTC) - self.began).total_seconds()
+        self.say(f"{at:6.1f} s  {task['task_display_name']:<40} {outcome} ({seconds:.1f} s)")
+        if state == "failed":
+            self.failed.append(task["task_id"])
+            lines = client.log(dag, run, task["task_id"], tries)
+            self.say(indented(reason_of(lines) or f"no reason in its log; run {run}"))
+        if state == "skipped":
+            self.say(indented(_skip_reason(client.log(dag, run, task["task_id"], tries))))
+
+
+def reason_of(lines: list[dict[str, Any]]) -> str:
+    """Why a task failed: the message of its error, not the traceback."""
+    for line in reversed(lines):
+        for error in line.get("error_detail") or []:
+            if error["exc_type"] == "AirflowFailException":
+                return error["exc_value"]
+            return f"{error['exc_type']}: {error['exc_value']}"
+    errors = [line["event"] for line in lines if line.get("level") in ("error", "critical")]
+    return "\n".join(errors[-3:])
+
+
+def _skip_reason(lines: list[dict[str, Any]]) -> str:
+    told = [line for line in lines if "skip" in str(line.get("event", "")).lower()]
+    for line in reversed(told):
+        return str(line.get("reason") or line["event"])
+    return "its log says why"
+
+
+def indented(text: str) -> str:
+    return "\n".join(f"            {line}" for line in text.splitlines())
+
+
+def wait_for_dag(client: Client, dag: str, since: datetime) -> None:
+    """Wait until Airflow has read the DAG as it is written now. Raises Impossible or Lost.
+
+    An Airflow that has been up for a while is asked to read the file again: a state's YAML may have
+    changed, which its DAG processor does not see at once.
+    """
+    patience, asked = time.monotonic() + instance.PATIENCE, False
+    while time.monotonic() < patience:
+        try:
+            told = client.get(f"dags/{dag}")
+            if _moment(told["last_parsed_time"]) >= since:
+                return
+            if not asked:
+                client.put(f"parseDagFile/{told['file_token']}")
+                asked = True
+        except Refused as error:
+            if error.status not in (404, 409):  # not known yet; to be read already
+                raise
+        if broken := client.get("importErrors")["import_errors"]:
+            raise Impossible(f"{broken[0]['filename']} cannot be read:\n{broken[0]['stack_trace']}")
+        _require_airflow(f"{dag} was being read")
+        time.sleep(0.2)
+    raise Lost(f"Airflow has not read {dag} in {instance.PATIENCE} s:\n{instance.last_words()}")
+
+
+def _moment(told: str | None) -> datetime:
+    return datetime.fromisoformat(told or "1970-01-01T00:00:00+00:00")
+
+
+def _require_airflow(doing: str) -> None:
+    if instance.running() is None:
+        raise Lost(
+            f"Airflow ended while {doing}; run again, what was loaded stays loaded. Its logs end "
+            f"so:\n{instance.last_words()}"
+        )
+
+
+def ingest(client: Client, request: Request, progress: Progress) -> tuple[str, list[str]]:
+    """Run the state's ingest to its end. Returns its state and the publish runs it started."""
+    dag = f"{request.state}_ingest"
+    wait_for_dag(client, dag, progress.began)
+    wait_for_dag(client, f"{request.state}_publish", progress.began)
+    run = client.trigger(dag, request.params())
+    try:
+        state = progress.follow(client, dag, run)
+        patience = time.monotonic() + instance.PATIENCE
+        while (caused := client.caused_by(dag, run)) == []:
+            if time.monotonic() > patience:
+                raise Lost(f"{request.state}_publish was not started:\n{instance.last_words()}")
+            time.sleep(POLL)
+    except KeyboardInterrupt:
+        client.patch(f"dags/{dag}/dagRuns/{run}", {"state": "failed"})
+        raise
+    return state, sorted({it["run_id"] for it in caused or []})
+
+
+def publish(client: Client, state: str, started: list[str], progress: Progress) -> str:
+    """Wait for these publish runs. Returns `failed` if any did."""
+    ended = [progress.follow(client, f"{state}_publish", run) for run in started]
+    return "failed" if "failed" in ended else "success"
+
+
+def refresh(request: Request, say: Callable[[str], None] = print) -> int:
+    """Refresh a state, and say what became of it. Returns the exit code. Raises Lost."""
+    progress = Progress(say)
+    if instance.running() is None:
+        say("starting Airflow ...")
+    with instance.using() as client, _in_turn(request.state, say):
+        before = current_release(request.state)
+        say(f"{request.state} {request.school_year}: {client.url}/dags/{request.state}_ingest")
+        loaded, started = ingest(client, request, progress)
+        published = publish(client, request.state, started, progress)
+        say(conclusion(request.state, published, before, current_release(request.state)))
+    if "failed" in (loaded, published):
+        say(f"failed: {', '.join(progress.failed) or 'the run was stopped'}")
+        return 1
+    return 0
+
+
+@contextmanager
+def _in_turn(state: str, say: Callable[[str], None]) -> Iterator[None]:
+    """One refresh of a state after the other: a build amid another's loads would mix the two."""
+    name = f"refresh-{state}"
+    with ExitStack() as held:
+        try:
+            held.enter_context(lake.lock(name, wait=False))
+        except lake.Busy:
+            say(f"another refresh of {state} is under way; this one follows it")
+            held.enter_context(lake.lock(name))
+        yield
+
+
+def conclusion(
+    state: str, published: str, before: dict[str, Any] | None, after: dict[str, Any] | None
+) -> str:
+    """What readers have now, in the words that end a refresh."""
+    if published == "failed":
+        return "nothing was published; readers keep " + (before["release"] if before else "nothing")
+    if after is None:
+        return "nothing was published: no release has been made yet"
+    if not runs.is_made_from_lake(state, after):
+        return (
+            f"nothing was published: the release of these inputs was rolled back, and readers keep "
+            f"{after['release']}; to return to it: make rollback STATE={state} RELEASE=..."
+        )
+    if before and after["release"] == before["release"]:
+        return f"nothing new: same inputs as release {after['release']}"
+    return described(state, after)
+
+
+def current_release(state: str) -> dict[str, Any] | None:
+    """The manifest of the release that readers see, with its name under `release`."""
+    pointer = lake.published(state) / "current"
+    manifest = pointer / "manifest.json"
+    if not manifest.exists():
+        return None
+    return json.loads(manifest.read_text()) | {"release": pointer.resolve().name}
+
+
+def described(state: str, manifest: dict[str, Any]) -> str:
+    """What was published: name, folder, tables with their rows."""
+    tables = manifest.get("tables", {})
+    if isinstance(tables, list):
+        tables = {it["name"]: it for it in tables}
+    lines = [f"published {state} release {manifest['release']}"]
+    lines.append(f"  folder  {lake.published(state) / 'current'}")
+    lines += [f"  {name:<28} {it.get('rows', '?'):>10,} rows" for name, it in tables.items()]
+    return "\n".join(lines)
+
+
+def root_of(told: str, places: list[str]) -> str:
+    """EXTRACTS as a folder or address; a relative folder is looked for where the caller stands.
+
+    `places`: the caller's folder, as the shell and as make name it.
+    """
+    if "://" in told or told.startswith(("/", "~")):
+        return told if "://" in told else os.path.expanduser(told)
+    candidates = [os.path.join(place, told) for place in places if place]
+    for candidate in candidates:
+        if os.path.exists(candidate.partition("!")[0]):
+            return os.path.normpath(candidate)
+    tried = " nor ".join(dict.fromkeys(candidates))
+    raise Impossible(f"EXTRACTS={told}: there is no folder or zip {tried}")
+
+
+def understood(arguments: argparse.Namespace) -> Request:
+    """The request, if it makes sense. Raises Impossible naming what would."""
+    declared = states()
+    if arguments.state not in declared:
+        raise Impossible(f"no state {arguments.state!r}; say STATE= one of {', '.join(declared)}")
+    state = declared[arguments.state]
+    try:
+        year = int(arguments.school_year or state.latest_year)
+    except ValueError:
+        raise Impossible(f"SCHOOL_YEAR={arguments.school_year} is not a year") from None
+    if year not in state.school_years:
+        known = ", ".join(map(str, state.school_years))
+        raise Impossible(f"{state.state} has no school year {year}; it has {known}")
+    only = [it for it in (arguments.only or "").replace(",", " ").split() if it] or None
+    for name in only or []:
+        extract_of(state.state, name)
+    root = arguments.extracts or os.environ.get("STATEWIDE_EXTRACTS") or None
+    if root:
+        root = origins.allow(root_of(root, arguments.place or [os.getcwd()]))
+    return Request(state.state, year, root, only, arguments.force, arguments.reason or None)
+
+
+def parser() -> argparse.ArgumentParser:
+    told = argparse.ArgumentParser(prog="make refresh", description=__doc__)
+    told.add_argument("--state", required=True)
+    told.add_argument("--school-year", default="")
+    told.add_argument("--extracts", default="", help="folder or address with the extracts")
+    told.add_argument("--only", default="", help="names of extracts, by comma")
+    told.add_argument("--force", action="store_true", help="fetch what has not changed as well")
+    told.add_argument("--reason", default="", help="why a mass change is right")
+    told.add_argument("--place", action="append", help="where a relative --extracts may be")
+    return told
+
+
+def guarded(work: Callable[[], int]) -> int:
+    """The exit code of a command, with our own errors as their message only."""
+    try:
+        return work()
+    except (Impossible, BadDeclaration, origins.NotAllowed) as error:
+        print(error, file=sys.stderr)
+        return 2
+    except (Lost, Refused, Unreachable, instance.CannotStart, instance.Conflict) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("stopped; nothing that was published before has changed", file=sys.stderr)
+        return 130
+
+
+def main() -> int:
+    arguments = parser().parse_args()
+    return guarded(lambda: refresh(understood(arguments), lambda told: print(told, flush=True)))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
