@@ -6,6 +6,7 @@
 #   make up / make down                                 Airflow with its UI
 #   make releases STATE=nc / make rollback STATE=nc [RELEASE=...]
 #   make bench                                          DAGs against one bare script
+#   make pictures                                       the documentation's, of Airflow (Chromium)
 #   make lint / make lock                               for who changes the code
 #
 # Runtime state is kept under STATEWIDE_HOME (default: var/).
@@ -14,6 +15,8 @@ ROOT := $(patsubst %/,%,$(dir $(abspath $(lastword $(MAKEFILE_LIST)))))
 PYTHON ?= $(shell command -v python3.11 || command -v python3 || echo python3.11)
 RUN := cd "$(ROOT)" && PYTHONPATH="$(ROOT)" "$(ROOT)/.venv/bin/python"
 
+# Where the caller stands: relative EXTRACTS are looked for there (make -C changes the other one).
+export CALLER := $(PWD)
 export STATE SCHOOL_YEAR EXTRACTS ONLY FORCE REASON RELEASE
 ifdef SCHEDULES
 export STATEWIDE_SCHEDULES := $(SCHEDULES)
@@ -37,7 +40,7 @@ test: setup
 refresh: setup
 	@$(RUN) -m ops.refresh --state "$$STATE" --school-year "$$SCHOOL_YEAR" \
 		--extracts "$$EXTRACTS" --only "$$ONLY" --reason "$$REASON" $(if $(FORCE),--force) \
-		--place "$$PWD" --place "$(CURDIR)"
+		--place "$$CALLER" --place "$(CURDIR)"
 
 up: setup
 	@$(RUN) -m ops.instance up
@@ -53,6 +56,9 @@ rollback: setup
 
 bench: setup
 	@$(RUN) -m ops.bench
+
+pictures: setup
+	@$(RUN) -m ops.pictures
 
 lint: setup
 	@$(RUN) -m ruff check .

@@ -77,16 +77,20 @@ class Client:
             return None
         return [caused for event in events for caused in event["created_dagruns"]]
 
+    def session(self) -> str:
+        """The token that speaks for the user, asked for if there is none yet."""
+        if not self._token:
+            login = {"username": self.user, "password": self.password}
+            told = self._send("POST", f"{self.url}/auth/token", login, {})
+            self._token = told["access_token"]
+        return self._token
+
     def _call(self, method: str, path: str, query: dict[str, Any], content: Any = None) -> Any:
         url = f"{self.url}/api/v2/{path}"
         if query:
             url += "?" + urllib.parse.urlencode(query)
         for again in (False, True):
-            if not self._token:
-                login = {"username": self.user, "password": self.password}
-                self._token = self._send("POST", f"{self.url}/auth/token", login, {})[
-                    "access_token"
-                ]
+            self.session()
             try:
                 headers = {"Authorization": f"Bearer {self._token}"}
                 return self._send(method, url, content, headers)

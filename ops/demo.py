@@ -84,7 +84,8 @@ def show(year: int) -> None:
         found = connection.execute(RESULTS, {"year": year}).fetchall()
         withheld = connection.execute(WITHHELD, {"year": year}).fetchall()
     print(
-        f"\nDistricts of {states()[STATE].name}, {year - 1}-{year % 100}, by poverty quartile (4: the poorest)"
+        f"\nDistricts of {states()[STATE].name}, {year - 1}-{year % 100}, "
+        "by poverty quartile (4: the poorest)"
     )
     print(
         f"  {'district':<28}{'quartile':>9}{'students':>10}"

@@ -34,7 +34,7 @@ import psutil
 
 from include import lake
 from ops import configuration
-from ops.client import Client, Unreachable
+from ops.client import Client, Refused, Unreachable
 from ops.mortality import adopt_orphans, end_with_parent
 
 # What the processes were started with and cannot be told later.
@@ -50,6 +50,10 @@ TRIGGERER = ["triggerer", "--skip-serve-logs"]
 
 class CannotStart(RuntimeError):
     """Airflow did not come up. Names the log to read."""
+
+
+class PortTaken(CannotStart):
+    """Another process got the port first."""
 
 
 class Conflict(RuntimeError):
@@ -144,21 +148,36 @@ def _agree(told: dict) -> None:
 def start() -> dict:
     """Start Airflow. The caller holds `start.lock`. Returns the record, once it answers."""
     end_leftovers()
-    _file("stopping").unlink(missing_ok=True)
-    port = configuration.free_port(int(os.environ.get("STATEWIDE_PORT") or 8080))
-    configuration.write(port)
     marker = f"{lake.home()}:{uuid.uuid4()}"
     environment = configuration.environment(marker)
+    configuration.write(0)
     prepare_database(environment)
     fail_abandoned_runs()
-    told = {
-        "port": port,
-        "root": str(configuration.ROOT),
-        "started": datetime.now(UTC).isoformat(),
-        "inherited": {name: environment.get(name, "") for name in INHERITED},
-    }
-    log = lake.private(_file("logs")) / "supervisor.log"
-    with log.open("ab") as output:
+    wanted = int(os.environ.get("STATEWIDE_PORT") or 8080)
+    for port in (wanted, 0, 0):
+        told = {
+            "port": configuration.free_port(port),
+            "root": str(configuration.ROOT),
+            "started": datetime.now(UTC).isoformat(),
+            "inherited": {name: environment.get(name, "") for name in INHERITED},
+        }
+        supervisor = _supervised(told, environment)
+        try:
+            _wait_until_it_answers(supervisor, client(told))
+            _make_pools(client(told))
+            return told
+        except BaseException as error:
+            _end(supervisor)
+            if not isinstance(error, PortTaken):
+                raise
+    raise CannotStart(f"no port of this machine stays free:\n{last_words()}")
+
+
+def _supervised(told: dict, environment: dict[str, str]) -> subprocess.Popen:
+    """Start the supervisor of an Airflow at this address."""
+    configuration.write(told["port"])
+    _file("stopping").unlink(missing_ok=True)
+    with (lake.private(_file("logs")) / "supervisor.log").open("ab") as output:
         supervisor = subprocess.Popen(
             [sys.executable, "-m", "ops.instance", "serve"],
             cwd=configuration.ROOT,
@@ -169,19 +188,40 @@ def start() -> dict:
             start_new_session=True,
         )
     lake.write_json(_file("instance.json"), told | {"pid": supervisor.pid})
-    speaker, patience = client(told), time.monotonic() + PATIENCE
+    return supervisor
+
+
+def _wait_until_it_answers(supervisor: subprocess.Popen, speaker: Client) -> None:
+    """Raises CannotStart; PortTaken where another's Airflow or server is what answers."""
+    patience = time.monotonic() + PATIENCE
     while True:
         try:
             if speaker.health()["metadatabase"]["status"] == "healthy":
-                break
+                speaker.get("pools", limit=1)  # only ours knows the password
+                return
         except Unreachable:
             pass
-        if supervisor.poll() is not None or time.monotonic() > patience:
-            supervisor.kill()
-            raise CannotStart(f"Airflow did not start:\n{last_words()}")
+        except (Refused, ValueError, KeyError, TypeError):
+            raise PortTaken(speaker.url) from None
+        if supervisor.poll() is not None:
+            log = (_file("logs") / "api-server.log").read_text(errors="replace")
+            if "address already in use" in log:
+                raise PortTaken(speaker.url)
+            raise CannotStart(f"Airflow ended while it was starting:\n{last_words()}")
+        if time.monotonic() > patience:
+            raise CannotStart(f"Airflow did not answer in {PATIENCE} s:\n{last_words()}")
         time.sleep(0.1)
-    _make_pools(speaker)
-    return told
+
+
+def _end(supervisor: subprocess.Popen) -> None:
+    """End an Airflow that is not to be used after all."""
+    supervisor.terminate()
+    try:
+        supervisor.wait(timeout=30)
+    except subprocess.TimeoutExpired:
+        supervisor.kill()
+        supervisor.wait()
+    end_leftovers()
 
 
 def last_words() -> str:
