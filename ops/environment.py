@@ -65,7 +65,8 @@ def _install(command: list[str]) -> None:
     assert process.stdout is not None
     for line in process.stdout:
         tail = [*tail[-29:], line]
-        if line.startswith(("Collecting ", "Requirement already satisfied")):
+        # "Processing" is what pip says of a file that lies on this machine.
+        if line.startswith(("Collecting ", "Processing ", "Requirement already satisfied")):
             seen += 1
         if time.monotonic() - shown > 5:
             print(f"  {seen} of {wanted()} packages", flush=True)
