@@ -3,6 +3,7 @@
 #   make demo                                           a fresh clone to a published release
 #   make test                                           everything that is tested
 #   make refresh STATE=nc SCHOOL_YEAR=2019 EXTRACTS=... ingest and publish through the DAGs
+#   make publish STATE=nc [REASON=...]                  publish what is loaded
 #   make up / make down                                 Airflow with its UI
 #   make releases STATE=nc / make rollback STATE=nc [RELEASE=...]
 #   make bench                                          DAGs against one bare script
@@ -22,7 +23,7 @@ ifdef SCHEDULES
 export STATEWIDE_SCHEDULES := $(SCHEDULES)
 endif
 
-.PHONY: setup demo test refresh up down releases rollback bench lint lock
+.PHONY: setup demo test refresh publish up down releases rollback bench lint lock
 .DEFAULT_GOAL := demo
 
 setup:
@@ -41,6 +42,9 @@ refresh: setup
 	@$(RUN) -m ops.refresh --state "$$STATE" --school-year "$$SCHOOL_YEAR" \
 		--extracts "$$EXTRACTS" --only "$$ONLY" --reason "$$REASON" $(if $(FORCE),--force) \
 		--place "$$CALLER" --place "$(CURDIR)"
+
+publish: setup
+	@$(RUN) -m ops.refresh --state "$$STATE" --publish-only --reason "$$REASON"
 
 up: setup
 	@$(RUN) -m ops.instance up

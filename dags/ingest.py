@@ -52,6 +52,7 @@ def chosen(param: str):
 def fetch(state: str, extract: str) -> str:
     """Land the file under its hash. Skips an extract that this run does not want."""
     from include import origins, portals, runs
+    from include.registry import BadDeclaration
 
     year = chosen("school_year")
     if reason := runs.reason_to_skip(state, extract, year, chosen("extracts")):
@@ -59,8 +60,8 @@ def fetch(state: str, extract: str) -> str:
     try:
         with origins.reading_from(chosen("extracts_root")):
             return portals.fetch(state, extract, year, force=chosen("force"))
-    except portals.FetchError as error:
-        if error.transient:
+    except (portals.FetchError, origins.NotAllowed, BadDeclaration) as error:
+        if getattr(error, "transient", False):
             raise
         # A file that is not there is not there in five minutes either.
         raise AirflowFailException(str(error)) from None
@@ -80,6 +81,7 @@ def check(state: str, extract: str, sha256: str) -> str:
 
 
 @task(
+    retries=1,
     doc_md="Replace this year's partition of the lake with the checked rows, in one rename. A "
     "failure means that the disk is full or not writable; the last good load stays. Clearing "
     "is safe.",
@@ -125,6 +127,7 @@ def report(state: str) -> None:
     found = runs.outcomes(state, chosen("school_year"), states_of_run[run.run_id])
     print(runs.table(found))
     runs.require_all(state, found)
+    runs.require_announced(state, states_of_run[run.run_id].get("announce"))
 
 
 def readable(name: str) -> str:
@@ -176,7 +179,8 @@ def ingest(state: State) -> None:
                 type=["null", "string"],
                 minLength=10,
                 title="Reason for a mass change",
-                description="Loads a file although it lost many rows; kept with the load.",
+                description="Loads files although they lost many rows, or have many bad ones; "
+                "holds for every extract of the run, so name them. Kept with the verdict.",
             ),
             "extracts_root": Param(
                 None,

@@ -8,12 +8,15 @@ beside last month's finance.
 **When.** Once for each announcement of the state's lake. Run again on the same loads, it publishes
 nothing new.
 
+**By hand.** `make publish STATE=...`, or trigger it here. A metric or a year that readers had, and
+that is rightly gone, is let go with a `reason`.
+
 **If it fails.** Readers keep the last release, and `current.duckdb` the last build that kept its
 promises. Every task may be cleared safely; nothing is exported unless all of them pass.
 """
 
-from airflow.sdk import Asset, dag, get_parsing_context, task
-from pendulum import datetime
+from airflow.sdk import Asset, Param, dag, get_current_context, get_parsing_context, task
+from pendulum import datetime, duration
 
 from include.registry import State, states
 
@@ -41,7 +44,7 @@ def check(state: str, build: str) -> str:
     """Hold the marts to their promises; a build that keeps them becomes the current one."""
     from include import quality, warehouse
 
-    quality.check_marts(state, build)
+    quality.check_marts(state, build, override_reason=get_current_context()["params"]["reason"])
     warehouse.accept(state, build)
     return build
 
@@ -52,7 +55,7 @@ def check(state: str, build: str) -> str:
     "Clearing is safe.",
 )
 def protect(state: str, build: str) -> str:
-    """Hide small cells, and prove that they cannot be worked out."""
+    """Hide small cells."""
     from include import disclosure
 
     return disclosure.protect(state, build)
@@ -60,6 +63,9 @@ def protect(state: str, build: str) -> str:
 
 @task(
     task_display_name="Export the release",
+    # A store that is away for a moment; running again is safe.
+    retries=3,
+    retry_delay=duration(seconds=10),
     doc_md="Write the release whole, then point readers at it. A failure leaves the last release "
     "in place. Clearing is safe.",
 )
@@ -81,6 +87,15 @@ def publish(state: State) -> None:
         catchup=False,
         # One warehouse file is current at a time.
         max_active_runs=1,
+        params={
+            "reason": Param(
+                None,
+                type=["null", "string"],
+                minLength=10,
+                title="Reason for a metric or year that is gone",
+                description="Publishes although readers lose something.",
+            )
+        },
         default_args={"owner": state.owner, "retries": 0},
         tags=["publish", state.state],
     )

@@ -69,6 +69,7 @@ def suite(
             *_headers(unknown_headers, missing_columns or {}),
             *_volume(extract, previous, manifest, sha256, override_reason),
             _bad_rows(extract, rows, on_rows, override_reason),
+            *_odd_rows(extract, rows, on_rows, override_reason),
             *on_rows,
         ],
     )
@@ -197,6 +198,30 @@ def _bad_rows(
             f"at most {extract.max_bad_rows:.0%} of the rows are bad",
             expected=f"at most {allowed:,} of {rows:,} rows",
             what_to_do="read the quarantine; if the file is right, correct the declaration",
+            severity="warning" if override_reason else "critical",
+            can_override=True,
+        ),
+    )
+
+
+def _odd_rows(
+    extract: Extract, rows: int, on_rows: Sequence[Any], override_reason: str | None
+) -> Iterator[Any]:
+    """What is odd in a row and no reason to refuse it is one in a file that is full of it."""
+    told = [e.meta for e in on_rows if e.meta["otherwise"] == "warn"]
+    if not told:
+        return
+    allowed = floor(extract.max_bad_rows * rows)
+    odd = " or ".join(f"({meta['where']})" for meta in told)
+    yield NoRows(
+        unexpected_rows_query=query(f"select _row from {{batch}} where {odd}"),
+        at_most=allowed,
+        **_told(
+            f"at most {extract.max_bad_rows:.0%} of the rows are odd (not "
+            f"{'; not '.join(meta['promise'] for meta in told)})",
+            expected=f"at most {allowed:,} of {rows:,} rows",
+            what_to_do="see that this is the file of this school year; if it is, correct the "
+            "declaration",
             severity="warning" if override_reason else "critical",
             can_override=True,
         ),

@@ -115,7 +115,10 @@ def data_docs(state: str) -> Path:
 
 def private(folder: Path) -> Path:
     """The folder, made so that only its owner can enter. Landed bytes may name people."""
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for parent in reversed([folder, *folder.parents]):
+        # `mkdir(parents=True)` would give the mode to the last of them only.
+        if not parent.exists():
+            parent.mkdir(exist_ok=True, mode=0o700)
     return folder
 
 
@@ -195,9 +198,24 @@ def accepted(state: str, extract: str, school_year: int) -> Load | None:
 
 
 def loads(state: str) -> list[Load]:
-    """Every accepted load of the state, by extract and year."""
-    found = [read_load(path) for path in sorted((home() / "lake" / state).glob("*/*.parquet"))]
-    return [load for load in found if load]
+    """Every accepted load of the state that is still declared, by extract and year.
+
+    Taking a year or an extract out of the state's file retires its load; the rows stay.
+    """
+    return [load for path in _partitions(state) if (load := read_load(path))]
+
+
+def _partitions(state: str) -> list[Path]:
+    from include import registry
+
+    declared = registry.states()[state].extracts
+    return [
+        path
+        for path in sorted((home() / "lake" / state).glob("*/*.parquet"))
+        if path.parent.name in declared
+        and path.stem.isdigit()
+        and int(path.stem) in declared[path.parent.name].school_years
+    ]
 
 
 def replace(state: str, extract: str, school_year: int, sha256: str) -> Load:
@@ -237,7 +255,7 @@ def snapshot(state: str, folder: Path) -> list[tuple[Load, Path]]:
     A load replaces its file by a rename, so a link keeps the rows that it was made to.
     """
     kept = []
-    for path in sorted((home() / "lake" / state).glob("*/*.parquet")):
+    for path in _partitions(state):
         link = folder / f"{path.parent.name}-{path.name}"
         link.hardlink_to(path)
         if load := read_load(link):

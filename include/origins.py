@@ -41,7 +41,8 @@ def shown(root: str) -> str:
     address. Raises NotAllowed if it is neither.
     """
     if address := REMOTE.fullmatch(root):
-        return f"{address['scheme']}://{address['rest'].rstrip('/')}"
+        # A query may be a signature, and is as secret as a password.
+        return f"{address['scheme']}://{address['rest'].partition('?')[0].rstrip('/')}"
     path, _, member = root.partition("!")
     if not os.path.isabs(path) or not os.path.exists(path):
         raise NotAllowed(

@@ -74,6 +74,11 @@ class _File:
     previous: lake.Load | None
     receipt: Mapping[str, Any]
 
+    @property
+    def is_loaded(self) -> bool:
+        """Whether these bytes are the accepted load already, judged anew under another spec."""
+        return self.previous is not None and self.previous.sha256 == self.sha256
+
     def __str__(self) -> str:
         return f"{self.state} {self.name} {self.school_year}"
 
@@ -88,6 +93,19 @@ class _File:
 
     def place(self, where: Any) -> Path:
         return where(self.state, self.name, self.school_year, self.sha256)
+
+    def evidence(self, where: Any) -> Path:
+        """Where the quarantine and the verdict are written: never over those of a load that stays.
+
+        `keep` gives them their place once the file is accepted.
+        """
+        path = self.place(where)
+        return path.with_name(f"{path.stem}.again{path.suffix}") if self.is_loaded else path
+
+    def keep(self) -> None:
+        for where in (lake.quarantined, lake.verdict):
+            if self.evidence(where) != self.place(where) and self.evidence(where).exists():
+                self.evidence(where).replace(self.place(where))
 
 
 def preload() -> list[str]:
@@ -139,7 +157,7 @@ def check(
     kept = spec(state, extract)
     with lake.lock(f"check/{state}/{extract}/{school_year}"):
         now = lake.accepted(state, extract, school_year)
-        if now and (now.sha256, now.spec) == (sha256, kept):
+        if now and (now.sha256, now.spec) == (sha256, kept) and _is_documented(now):
             log.info("%s %s %s: unchanged, not checked again", state, extract, school_year)
             return sha256
         receipt = lake.receipt(state, extract, school_year) or {}
@@ -149,6 +167,12 @@ def check(
         with _workplace() as work:
             _check(file, kept, work, override_reason)
     return sha256
+
+
+def _is_documented(load: lake.Load) -> bool:
+    """Whether what was set aside of a load is still there: a build has to know whose it was."""
+    aside = lake.quarantined(load.state, load.extract, load.school_year, load.sha256)
+    return not load.quarantined or aside.exists()
 
 
 def check_marts(state: str, build: str, override_reason: str | None = None) -> str:
@@ -250,15 +274,17 @@ def _check(file: _File, kept: str, work: Path, override_reason: str | None) -> N
         "repaired": table.repaired,
         "promises": [_published(promise) for promise in promises],
     }
-    lake.write_json(file.place(lake.verdict), told)
+    lake.write_json(file.evidence(lake.verdict), told)
+    if not refused:
+        file.keep()
     _log_warnings(str(file), promises)
     last = file.previous
     _stop(
         f"{file}: {file.source} (sha256 {file.sha256[:12]})",
         promises,
         [
-            f"What was found: {file.place(lake.verdict)}",
-            *([] if errored else [f"Rows set aside: {file.place(lake.quarantined)}"]),
+            f"What was found: {file.evidence(lake.verdict)}",
+            *([] if errored else [f"Rows set aside: {file.evidence(lake.quarantined)}"]),
             *([f"Data Docs: {file.docs / 'index.html'}"] if file.docs.exists() else []),
             f"The last good load stays: {last.accepted:,} rows of {last.sha256[:12]}."
             if last
@@ -503,7 +529,7 @@ def _quarantine(connection: Any, file: _File, promises: list[dict[str, Any]]) ->
             f"from landed where {promise['where']}"
         )
     shown = "null" if file.extract.personal_columns else "value"
-    target = file.place(lake.quarantined)
+    target = file.evidence(lake.quarantined)
     with _replaced(target) as part:
         connection.execute(
             f"copy (select {_text(file.sha256)} as file_sha256, _row as row_number, "

@@ -198,6 +198,20 @@ def current(state: str) -> str | None:
     return os.readlink(pointer) if pointer.is_symlink() else None
 
 
+def is_settled(state: str, name: str) -> bool:
+    """Whether nothing is left to do for a release: readers see it, here and where it is published
+    to as well, or a person took it back."""
+    history = _history(state)
+    if name in history.withdrawn:
+        return True
+    if (history.wanted, current(state)) != (name, name):
+        return False
+    if (store := _store()) is None:
+        return True
+    pointer = store.read(f"{state}/current.json").content
+    return pointer is not None and json.loads(pointer)["release"] == name
+
+
 def releases(state: str) -> list[str]:
     """The names of the releases that are there, in the order in which they were first published."""
     told = [entry["release"] for entry in _history(state).entries]
@@ -221,7 +235,7 @@ def _manifest(state: str, build: str) -> dict[str, Any]:
     told = _protection(state, build, exact)
     loads = _inputs(state, build)
     inputs = [{key: load[key] for key in LOAD} for load in loads]
-    code = {"sha256": warehouse.code_version(), "version": _version()}
+    code = {"sha256": warehouse.code_version(state), "version": _version()}
     made_of = {"state": state, "inputs": inputs, "code": code, "policy": told["policy"]}
     return {
         "format": FORMAT,

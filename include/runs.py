@@ -40,9 +40,10 @@ class Outcome:
 
 
 def release_is_owed(state: str) -> bool:
-    """Whether the lake, as it is now, holds anything that no release was made from.
+    """Whether the lake, as it is now, holds anything that readers cannot see yet.
 
-    A build that became current and never got out, because its run was killed, is owed as well.
+    A build that became current and never got out, because its run was killed or its upload failed,
+    is owed as well; what a person rolled back is not.
     """
     from include import warehouse
 
@@ -52,13 +53,14 @@ def release_is_owed(state: str) -> bool:
 
 
 def _is_released(state: str) -> bool:
-    """Whether one of the state's releases was made from these loads by this code."""
-    from include import warehouse
+    """Whether a release was made from these loads by this code, and is where it belongs."""
+    from include import release, warehouse
 
-    for path in lake.published(state).glob("*/manifest.json"):
-        told = json.loads(path.read_text())
-        if told["code"]["sha256"] == warehouse.code_version() and is_made_from_lake(state, told):
-            return True
+    for name in release.releases(state):
+        told = json.loads((lake.published(state) / name / release.MANIFEST).read_text())
+        is_by_this_code = told["code"]["sha256"] == warehouse.code_version(state)
+        if is_by_this_code and is_made_from_lake(state, told):
+            return release.is_settled(state, name)
     return False
 
 
@@ -125,6 +127,15 @@ def table(found: list[Outcome]) -> str:
         for row in [head, *rows]
     ]
     return "\n".join(lines)
+
+
+def require_announced(state: str, task_state: str | None) -> None:
+    """Raises ExtractsFailed if the lake could not be announced: nothing new would be published."""
+    if task_state not in ("success", "skipped"):
+        raise ExtractsFailed(
+            f"{state}: every extract is loaded, and the lake could not be announced, so nothing "
+            "new is published; the log of the announce task says why. Clear it when that is mended"
+        )
 
 
 def require_all(state: str, found: list[Outcome]) -> None:

@@ -9,7 +9,9 @@ A build is named by its inputs and by the code that made it, so the same of both
 
 from __future__ import annotations
 
+import hashlib
 import os
+import shutil
 import subprocess
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -22,8 +24,12 @@ from include import dbt, lake, registry
 
 ROOT = Path(__file__).parents[1]
 # What can change a number. DAGs and operations move bytes; they do not make them.
-CODE = ["include", "expectations", "dbt_project"]
+CODE = ["include", "expectations", "dbt_project", "requirements.txt"]
 UNCODED = {".pyc", ".duckdb"}
+
+
+class EvidenceLost(LookupError):
+    """The quarantine of a load is gone. Nothing was built."""
 
 
 class NoSuchBuild(LookupError):
@@ -31,17 +37,31 @@ class NoSuchBuild(LookupError):
 
 
 @cache
-def code_version() -> str:
-    """A hash of every file that can change a number."""
-    import hashlib
+def code_version(state: str) -> str:
+    """A hash of every file that can change one of the state's numbers.
 
+    What belongs to other states alone, their declarations and staging, is none of them.
+    """
     seen = hashlib.sha256()
-    for folder in CODE:
-        for path in sorted((ROOT / folder).rglob("*")):
-            if path.is_file() and path.suffix not in UNCODED and "__pycache__" not in path.parts:
-                seen.update(str(path.relative_to(ROOT)).encode() + b"\0")
-                seen.update(hashlib.sha256(path.read_bytes()).digest())
+    for path in sorted(found for name in CODE for found in _files(ROOT / name)):
+        name = path.relative_to(ROOT)
+        if path.suffix in UNCODED or "__pycache__" in path.parts or _is_of_others(name, state):
+            continue
+        seen.update(str(name).encode() + b"\0")
+        seen.update(hashlib.sha256(path.read_bytes()).digest())
     return seen.hexdigest()
+
+
+def _files(root: Path) -> list[Path]:
+    return [root] if root.is_file() else [path for path in root.rglob("*") if path.is_file()]
+
+
+def _is_of_others(name: Path, state: str) -> bool:
+    if name.parts[:2] == ("include", "states"):
+        return name.stem != state
+    if name.parts[:3] == ("dbt_project", "models", "staging"):
+        return name.parts[3] not in (state, "standard")
+    return name.parts[:2] == ("include", "demo")
 
 
 def commit() -> str | None:
@@ -65,7 +85,7 @@ def name(state: str, loads: list[lake.Load] | None = None) -> str:
         "state": state,
         "inputs": lake.inputs(lake.loads(state) if loads is None else loads),
         "policy": registry.states()[state].disclosure.model_dump(),
-        "code": code_version(),
+        "code": code_version(state),
     }
     return lake.digest(told)[:12]
 
@@ -139,16 +159,31 @@ def _show_rows_set_aside(
         f"file_sha256 as source_load from read_parquet('{_quoted(file)}') "
         "where not is_accounted_for"
         for load in loads
-        if load.quarantined
-        and registry.states()[state].organization
-        in registry.extract_of(state, load.extract).columns
-        and (file := lake.quarantined(state, load.extract, load.school_year, load.sha256)).exists()
+        if (file := _set_aside(state, load))
     ]
     nothing = (
         "select null::integer as school_year, null::varchar as org_id, "
         "null::varchar as source_load where false"
     )
     connection.execute("create view lake.set_aside as " + (" union ".join(parts) or nothing))
+
+
+def _set_aside(state: str, load: lake.Load) -> Path | None:
+    """The load's quarantine, if its rows are organizations' and not persons'.
+
+    Raises EvidenceLost if it is gone: totals would be reported that lost a row.
+    """
+    organization = registry.states()[state].organization
+    if not load.quarantined or organization not in registry.extract_of(state, load.extract).columns:
+        return None
+    file = lake.quarantined(state, load.extract, load.school_year, load.sha256)
+    if not file.exists():
+        raise EvidenceLost(
+            f"{state} {load.extract} {load.school_year}: {load.quarantined} rows were set aside "
+            f"and {file} is gone, so nobody knows whose totals miss them; run {state}_ingest for "
+            "that year, which checks the file again"
+        )
+    return file
 
 
 def _select(columns: list[str], school_year: str | None) -> str:
@@ -175,8 +210,9 @@ def create(state: str) -> str:
         folder = lake.private(lake.warehouse(state))
         # One path for every build keeps dbt's partial parsing; the lock keeps it ours.
         work = lake.private(folder / "building")
-        for leftover in work.iterdir():
-            leftover.unlink()
+        # A build that was killed leaves its file, its links and the folder it spilled to.
+        shutil.rmtree(work)
+        lake.private(work)
         # Loads may go on while we build; the build is of one moment, and named by it.
         rows = lake.snapshot(state, work)
         loads = [load for load, _ in rows]

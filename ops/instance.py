@@ -24,7 +24,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -37,8 +37,17 @@ from ops import configuration
 from ops.client import Client, Refused, Unreachable
 from ops.mortality import adopt_orphans, end_with_parent
 
-# What the processes were started with and cannot be told later.
-INHERITED = ("STATEWIDE_PUBLISH", "STATEWIDE_SCHEDULES")
+# What the processes were started with and cannot be told later: everything but what a run is told
+# itself, and what is of the instance.
+SETTINGS = ("STATEWIDE_", "AWS_")
+NOT_INHERITED = (
+    "STATEWIDE_HOME",
+    "STATEWIDE_EXTRACTS",
+    "STATEWIDE_PORT",
+    "STATEWIDE_HOST",
+    "STATEWIDE_INSTANCE",
+    "STATEWIDE_TEST_DATA",
+)
 PATIENCE = 180
 COMPONENTS = {
     "api-server": ["api-server"],
@@ -137,12 +146,21 @@ def _agree(told: dict) -> None:
             f"{lake.home()} is in use by the checkout at {told['root']}; stop that one "
             "(make down), or name another STATEWIDE_HOME"
         )
-    for name in INHERITED:
-        if name in os.environ and os.environ[name] != (told["inherited"].get(name) or ""):
-            raise Conflict(
-                f"Airflow is running with {name}={told['inherited'].get(name) or ''!s} and cannot "
-                f"be told {os.environ[name]!r} now; run `make down` and try again"
-            )
+    mine = inherited(os.environ)
+    if other := sorted(name for name in mine if mine[name] != told["inherited"].get(name)):
+        raise Conflict(
+            f"Airflow is running on {lake.home()} with another {', '.join(other)}, which it cannot "
+            "be told now; run `make down` and try again"
+        )
+
+
+def inherited(environment: Mapping[str, str]) -> dict[str, str]:
+    """What Airflow's processes take from an environment, as hashes: some of it is secret."""
+    return {
+        name: lake.digest(value)[:16]
+        for name, value in environment.items()
+        if name.startswith(SETTINGS) and name not in NOT_INHERITED
+    }
 
 
 def start() -> dict:
@@ -159,7 +177,7 @@ def start() -> dict:
             "port": configuration.free_port(port),
             "root": str(configuration.ROOT),
             "started": datetime.now(UTC).isoformat(),
-            "inherited": {name: environment.get(name, "") for name in INHERITED},
+            "inherited": inherited(environment),
         }
         supervisor = _supervised(told, environment)
         try:
@@ -283,8 +301,11 @@ def fail_abandoned_runs() -> int:
     """Mark as failed what a scheduler that is gone left unfinished. Returns how many runs.
 
     No scheduler may be running. Without this a run that nobody works on would count against
-    `max_active_runs` for ever.
+    `max_active_runs` for ever. A database that others may share is left alone.
     """
+    if connection() != f"sqlite:///{configuration.home() / 'airflow.db'}":
+        return 0
+
     import sqlalchemy as sa
 
     unfinished = {

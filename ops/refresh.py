@@ -205,10 +205,24 @@ def refresh(request: Request, say: Callable[[str], None] = print) -> int:
         loaded, started = ingest(client, request, progress)
         published = publish(client, request.state, started, progress)
         say(conclusion(request.state, published, before, current_release(request.state)))
-    if "failed" in (loaded, published):
+    if "failed" in (loaded, published) or progress.failed:
         say(f"failed: {', '.join(progress.failed) or 'the run was stopped'}")
         return 1
     return 0
+
+
+def republish(state: str, reason: str | None, say: Callable[[str], None] = print) -> int:
+    """Publish what is loaded, asked for by hand. Returns the exit code. Raises Lost, Impossible."""
+    if state not in states():
+        raise Impossible(f"no state {state!r}; say STATE= one of {', '.join(states())}")
+    progress = Progress(say)
+    with instance.using() as client, _in_turn(state, say):
+        before, dag = current_release(state), f"{state}_publish"
+        wait_for_dag(client, dag, progress.began)
+        say(f"{state}: {client.url}/dags/{dag}")
+        published = progress.follow(client, dag, client.trigger(dag, {"reason": reason}))
+        say(conclusion(state, published, before, current_release(state)))
+    return 1 if published == "failed" else 0
 
 
 @contextmanager
@@ -307,6 +321,7 @@ def parser() -> argparse.ArgumentParser:
     told.add_argument("--only", default="", help="names of extracts, by comma")
     told.add_argument("--force", action="store_true", help="fetch what has not changed as well")
     told.add_argument("--reason", default="", help="why a mass change is right")
+    told.add_argument("--publish-only", action="store_true", help="load nothing; make publish")
     told.add_argument("--place", action="append", help="where a relative --extracts may be")
     return told
 
@@ -328,7 +343,13 @@ def guarded(work: Callable[[], int]) -> int:
 
 def main() -> int:
     arguments = parser().parse_args()
-    return guarded(lambda: refresh(understood(arguments), lambda told: print(told, flush=True)))
+
+    def say(told: str) -> None:
+        print(told, flush=True)
+
+    if arguments.publish_only:
+        return guarded(lambda: republish(arguments.state, arguments.reason or None, say))
+    return guarded(lambda: refresh(understood(arguments), say))
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from include import lake, portals, quality, tables, warehouse
+from include import lake, portals, quality, registry, tables, warehouse
 from tests import pipeline
 from tests.test_north_carolina import DATA, pytestmark  # noqa: F401
 
@@ -102,6 +102,44 @@ def test_another_years_file_is_refused(publisher):
     assert "of school year 2019" in told
 
 
+def test_another_years_membership_is_refused_though_a_closed_school_may_be_of_an_earlier_one(
+    publisher,
+):
+    pipeline.load("nc", YEAR, "membership")
+    shutil.copy(DATA / "nc" / "2018" / "ec_pupils.csv", publisher / "ec_pupils.csv")
+
+    told = refused("membership", quality.BrokenPromises)
+
+    assert "odd" in told
+    assert "of school year 2019" in told
+
+
+def test_a_quarantine_that_is_gone_stops_the_build_until_the_file_is_checked_again(publisher):
+    load = pipeline.load("nc", YEAR, "advanced_courses", "directory")["advanced_courses"]
+    aside = lake.quarantined("nc", "advanced_courses", YEAR, load.sha256)
+    aside.unlink()
+
+    with pytest.raises(warehouse.EvidenceLost, match="10 rows were set aside"):
+        warehouse.create("nc")
+    pipeline.load("nc", YEAR, "advanced_courses")
+
+    assert aside.exists()
+
+
+def test_a_load_that_stays_keeps_its_evidence_when_its_file_is_refused(publisher, monkeypatch):
+    """The same bytes, judged by a stricter declaration: what the builds read is the load's own."""
+    load = pipeline.load("nc", YEAR, "advanced_courses")["advanced_courses"]
+    aside = lake.quarantined("nc", "advanced_courses", YEAR, load.sha256)
+    before = aside.read_bytes()
+    state = registry.states()["nc"]
+    stricter = state.extracts["advanced_courses"].model_copy(update={"max_bad_rows": 0.0})
+    monkeypatch.setitem(state.extracts, "advanced_courses", stricter)
+
+    refused("advanced_courses", quality.BrokenPromises)
+
+    assert aside.read_bytes() == before
+
+
 def test_a_year_that_is_missing_is_not_an_empty_year(publisher):
     pipeline.load("nc", YEAR, "teachers")
     (publisher / "rcd_eq.csv").unlink()
@@ -167,5 +205,10 @@ def test_a_misspelt_code_is_set_aside_with_its_reason_and_takes_no_total_with_it
             "and org_level = 'SEA' and group_category = 'all'"
         ).fetchone()
 
-    assert found == {"SEA NC-SEA": "missing", "LEA 010LEA": "missing", "LEA 920LEA": "reported"}
+    assert found == {
+        "SEA NC-SEA": "missing",
+        "LEA 010LEA": "missing",
+        "SCH 010324": "missing",
+        "LEA 920LEA": "reported",
+    }
     assert members == 1_434_240

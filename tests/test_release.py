@@ -311,7 +311,7 @@ def count(event, arguments):
         if left == 0:
             os.kill(os.getpid(), signal.SIGKILL)
 from include import release, dbt, exports, disclosure, warehouse
-warehouse.code_version()
+warehouse.code_version("zz")
 sys.addaudithook(count)
 print(release.publish("zz", "b2"))
 """

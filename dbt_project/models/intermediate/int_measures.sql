@@ -29,6 +29,7 @@ set_aside as (
     select
         rows.school_year,
         rows.source_load,
+        rows.org_id,
         schools.parent_org_id as district_id
     from {{ source('quarantine', 'set_aside') }} as rows
     left join organizations as schools
@@ -45,9 +46,58 @@ additive as (
 
 ),
 
-given as (
+published as (
 
     select * exclude (source_load), [source_load] as source_loads from observations
+
+),
+
+-- What a quarantined row may have said: whatever its file says of other schools and, without that row,
+-- not of this one. It is missing, which is something else than not being there.
+lost as (
+
+    select distinct
+        schools.state,
+        schools.school_year,
+        schools.org_level,
+        schools.org_id,
+        said.measure,
+        said.group_category,
+        said.group_value,
+        cast(null as double) as amount,
+        'missing' as status,
+        [set_aside.source_load] as source_loads
+    from set_aside
+    inner join organizations as schools
+        on
+            set_aside.school_year = schools.school_year
+            and set_aside.org_id = schools.org_id
+            and schools.org_level = 'SCH'
+    inner join (
+        select distinct school_year, measure, group_category, group_value, source_loads[1] as source_load
+        from published
+        where org_level = 'SCH'
+    ) as said
+        on
+            set_aside.school_year = said.school_year
+            and set_aside.source_load = said.source_load
+    anti join published
+        on
+            schools.state = published.state
+            and schools.school_year = published.school_year
+            and schools.org_level = published.org_level
+            and schools.org_id = published.org_id
+            and said.measure = published.measure
+            and said.group_category = published.group_category
+            and said.group_value = published.group_value
+
+),
+
+given as (
+
+    select * from published
+    union all by name
+    select * from lost
 
 ),
 

@@ -20,7 +20,8 @@ categories as (
 
 ),
 
--- 2019: dollars by school. The file's total is the sum of its categories; it is used as given.
+-- 2019: dollars by school. The file's total is the sum of its categories; it is used as given. Personnel
+-- is salaries and benefits, and is not known where one of the two is not.
 dollars as (
 
     select
@@ -30,10 +31,11 @@ dollars as (
         sum({{ number('federal_dollars') }}) filter (where kind = 'total') as expenditure_federal,
         sum({{ number('state_dollars') }}) filter (where kind = 'total') as expenditure_state,
         sum({{ number('local_dollars') }}) filter (where kind = 'total') as expenditure_local,
-        sum({{ number('total_dollars') }}) filter (where kind = 'personnel') as expenditure_personnel,
-        sum({{ number('total_dollars') }}) filter (where kind = 'total')
-        - sum({{ number('total_dollars') }}) filter (where kind = 'personnel')
-            as expenditure_nonpersonnel,
+        case
+            when count(*) filter (where kind = 'personnel') = 2
+                then sum({{ number('total_dollars') }}) filter (where kind = 'personnel')
+        end as expenditure_personnel,
+        expenditure - expenditure_personnel as expenditure_nonpersonnel,
         max({{ number('pupils') }}) as finance_pupils,
         school_spending._file
     from school_spending
