@@ -46,6 +46,10 @@ ROUNDING = "greatest(0.5, 0.0005 * abs(total))"
 
 # By how much federal reviewers let a figure move before they ask.
 TOTAL_MOVES, CATEGORY_MOVES, AGENCIES_MOVE = 0.05, 0.10, 0.20
+# A year that is published again: corrections are small, lost districts are not.
+SAME_YEAR_MOVES = 0.10
+# A publisher's own total may leave organizations out, but not most of them.
+LEAST_OF_PARTS = 0.5
 
 GRAIN = (
     "state", "school_year", "metric_id", "org_level", "org_id", "group_category", "group_value",
@@ -109,7 +113,7 @@ def suite(override_reason: str | None = None) -> ExpectationSuite:
             *_bounds(),
             *_sums(),
             *_presence(vanished),
-            *_drift(),
+            *_drift(vanished),
         ],
     )
 
@@ -159,6 +163,14 @@ def _bounds() -> Iterator[NoRows]:
             what_to_do="compare dollars and pupils with the file",
             severity="warning",
         )
+        yield _promise(
+            f"{metrics} is ${low:,} to ${high:,} per pupil in 19 of 20 organizations",
+            f"select 1 as odd from {{batch}} where {which} and value is not null "
+            f"having count(*) >= 20 "
+            f"and count(*) filter (where value < {low} or value > {high}) > 0.05 * count(*)",
+            expected=f"${low:,} to ${high:,}",
+            what_to_do="see that the file is in dollars, and that no column took another's place",
+        )
 
 
 def _sums() -> Iterator[NoRows]:
@@ -189,6 +201,12 @@ def _sums() -> Iterator[NoRows]:
         expected="schools add up to their LEA, LEAs to the state",
         what_to_do="ask the publisher which organizations its total includes",
         severity="warning",
+    )
+    yield _promise(
+        "a total that the publisher gives is not another organization's row",
+        f"select * from ({_levels()}) where is_given and total < {LEAST_OF_PARTS} * parts",
+        expected=f"at least {LEAST_OF_PARTS:.0%} of the sum of the parts",
+        what_to_do="look for a school's row under the code of a district or of the state",
     )
 
 
@@ -258,12 +276,22 @@ def _presence(severity: str) -> Iterator[NoRows]:
     )
 
 
-def _drift() -> Iterator[NoRows]:
+def _drift(severity: str) -> Iterator[NoRows]:
     sources = (
         ("since the last release", "before", "was.school_year = now.school_year"),
         ("since the year before", "fct_metric", "was.school_year = now.school_year - 1"),
     )
     for since, earlier, when in sources:
+        if since == "since the last release":
+            yield _promise(
+                f"a year that is out already keeps its state totals within {SAME_YEAR_MOVES:.0%}",
+                _moves(earlier, when, WHOLE_GROUP, SAME_YEAR_MOVES),
+                expected=f"a change of at most {SAME_YEAR_MOVES:.0%}",
+                what_to_do="look for districts that lost their rows; if the publisher corrected "
+                "itself, publish with a reason",
+                severity=severity,
+                can_override=True,
+            )
         yield _promise(
             f"state totals move by at most {TOTAL_MOVES:.0%} {since}",
             _moves(earlier, when, WHOLE_GROUP, TOTAL_MOVES),

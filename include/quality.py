@@ -222,7 +222,10 @@ def _check(file: _File, kept: str, work: Path, override_reason: str | None) -> N
     from include import tables
 
     raw = work / "rows.parquet"
-    table = tables.read(file.extract, lake.landed(file.state, file.sha256), raw)
+    try:
+        table = tables.read(file.extract, lake.landed(file.state, file.sha256), raw)
+    except tables.Unreadable as error:
+        raise _unreadable(file, error) from None
     missing = _columns_of(file.extract, table.missing_headers)
     with _database(work) as (connection, url):
         _show(connection, file.extract, raw, table.unknown_headers, missing)
@@ -290,6 +293,32 @@ def _check(file: _File, kept: str, work: Path, override_reason: str | None) -> N
             if last
             else "Nothing was loaded; there is no earlier load of this extract and year.",
         ],
+    )
+
+
+def _unreadable(file: _File, error: Exception) -> Exception:
+    """The same error, of the file as an operator knows it; what was found goes to the verdict."""
+    _, _, found = str(error).partition(": ")
+    last = file.previous
+    stays = (
+        f"The last good load stays: {last.accepted:,} rows of {last.sha256[:12]}."
+        if last
+        else "Nothing was loaded; there is no earlier load of this extract and year."
+    )
+    told = {
+        "state": file.state,
+        "extract": file.name,
+        "school_year": file.school_year,
+        "sha256": file.sha256,
+        "source": file.source,
+        "verdict": "unreadable",
+        "found": found,
+        "promises": [],
+    }
+    lake.write_json(file.evidence(lake.verdict), told)
+    return type(error)(
+        f"{file}: {file.source} (sha256 {file.sha256[:12]}) cannot be read: {found}\n"
+        f"What was found: {file.evidence(lake.verdict)}\n{stays}"
     )
 
 

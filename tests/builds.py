@@ -35,6 +35,7 @@ ARROW = {
 SCHEMA = pa.schema([(name, ARROW[type_]) for name, type_ in COLUMNS.items()])
 UNITS = {
     "membership": "students",
+    "average_daily_membership": "students",
     "group_share": "fraction of students",
     "chronic_absence_rate": "fraction of students",
     "graduation_rate_4yr": "fraction of students",

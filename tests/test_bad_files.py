@@ -157,7 +157,10 @@ def test_a_file_cut_off_within_a_row_is_refused_with_its_row(publisher):
 
     told = refused("school_spending", tables.Unreadable)
 
+    assert told.startswith("nc school_spending 2019: ")
+    assert "rcd_funds2.csv" in told
     assert "row" in told
+    assert "The last good load stays: 19,648 rows" in told
 
 
 def test_an_error_page_is_not_data(publisher):

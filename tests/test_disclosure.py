@@ -464,3 +464,37 @@ def test_every_public_metric_of_a_state_is_a_metric(state):
 
     assert set(registry.states()[state].disclosure.public_metrics) <= set(metrics)
     assert set(metrics.values()) <= set(model.KINDS)
+
+
+def test_an_average_of_ten_pupils_does_not_give_nine_away():
+    rows = shown(
+        [
+            fact("membership", numerator=9),
+            fact("average_daily_membership", numerator=10.02),
+        ]
+    )
+
+    assert [row["rule"] for row in rows] == ["small_count", "hidden_operand"]
+    assert rows[1]["value"] is None
+
+
+@pytest.mark.parametrize(("poor", "quartile"), [(4, None), (40, 1)])
+def test_a_poverty_quartile_is_told_of_a_share_that_is_told(state, poor, quartile):
+    told_of = {"state": state, "group_category": "economic", "group_value": "ECODIS"}
+    build = builds.warehouse(
+        state,
+        "b1",
+        [
+            fact("membership", numerator=80, state=state),
+            fact("membership", numerator=poor, **told_of),
+            fact("group_share", numerator=poor, denominator=80, **told_of),
+        ],
+    )
+
+    disclosure.protect(state, build)
+
+    with duckdb.connect(str(disclosure.protected(state, build)), read_only=True) as connection:
+        found = connection.execute(
+            "select poverty_quartile from published.dim_organization"
+        ).fetchall()
+    assert found == [(quartile,)]

@@ -143,7 +143,8 @@ def test_a_district_graduation_rate_needs_every_school(marts):
 
     assert len(mine) > 50
     assert not mine["coded"].any()
-    assert np.allclose(mine["value"], mine["graduates"] / mine["cohort"])
+    # A charter's rate is the one published of its school, to a tenth of a percent.
+    assert np.allclose(mine["value"], mine["graduates"] / mine["cohort"], rtol=0, atol=0.0006)
     assert np.isnan(state_value(marts, 2019, "graduation_rate_4yr") or np.nan)
 
 

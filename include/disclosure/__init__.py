@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import os
+import tempfile
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,10 @@ def protect(state: str, build: str) -> str:
 
 
 def _write(exact: Path, part: Path, policy: registry.Disclosure) -> dict[str, Any]:
-    with duckdb.connect() as connection:
+    work = lake.private(lake.home() / "work")
+    # Exact rows may be spilled to disk: into a closed folder, and gone afterwards.
+    with tempfile.TemporaryDirectory(dir=work) as spill, duckdb.connect() as connection:
+        connection.execute(f"set temp_directory = '{_literal(Path(spill))}'")
         connection.execute(f"attach '{_literal(exact)}' as exact (read_only)")
         connection.execute(f"attach '{_literal(part)}' as part")
         tables = model.check(connection, "exact")
@@ -88,10 +92,32 @@ def _write(exact: Path, part: Path, policy: registry.Disclosure) -> dict[str, An
         connection.execute(
             f"create table part.published.{FACTS} as select * exclude (rule) from temp.protected"
         )
+        connection.execute(f"update part.published.dim_organization as it {_QUARTILES}")
         told = _summary(connection, tables)
         connection.execute("checkpoint part")
         connection.execute("detach part")
     return told
+
+
+# A quartile is a range of a share: it is told of those only whose share and membership are.
+_QUARTILES = """
+set poverty_quartile = null
+where
+    it.poverty_quartile is not null
+    and (
+        select count(distinct metric_id) from part.published.fct_metric as shown
+        where
+            shown.status in ('reported', 'range_coded')
+            and shown.state = it.state
+            and shown.school_year = it.school_year
+            and shown.org_level = it.org_level
+            and shown.org_id = it.org_id
+            and (
+                (metric_id = 'membership' and group_category = 'all')
+                or (metric_id = 'group_share' and group_value = 'ECODIS')
+            )
+    ) < 2
+"""
 
 
 def _summary(connection: duckdb.DuckDBPyConnection, tables: list[str]) -> dict[str, Any]:

@@ -86,8 +86,10 @@ class Operand:
     group_value: str | None = None
 
 
-# Metrics made of counts that are metrics themselves, as (numerator, denominator).
-OPERANDS = {
+# Metrics made of counts that are metrics themselves, or close to one, as (numerator, denominator).
+OPERANDS: dict[str, tuple[Operand | None, Operand | None]] = {
+    # Nearly the same pupils: 10.02 of them on average are nine or ten on the count date.
+    "average_daily_membership": (Operand("membership"), None),
     "group_share": (Operand("membership"), Operand("membership", "all", "all")),
     "students_per_teacher": (Operand("membership"), Operand("staff_fte", "staff_class", "TCH")),
 }

@@ -95,6 +95,12 @@ def up(schools: pd.DataFrame, sums: list[str]) -> pd.DataFrame:
     )
 
 
+def charters_too(frame: pd.DataFrame) -> pd.DataFrame:
+    """A charter school is its own district: its rows are the district's, where that has none."""
+    own = frame[(frame["org_level"] == "SCH") & frame["org_id"].str[2].str.isalpha()]
+    return pd.concat([frame, own.assign(org_level="LEA")])
+
+
 def everyone(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(group_category="all", group_value="all")
 
@@ -130,7 +136,7 @@ def group_share(data: Path, school_year: int) -> pd.DataFrame:
         org_level=level(economic["org_id"]),
         value=value.where(economic["pct_eds_masking"].isna()),
     )
-    return pd.concat([shares.reset_index(), economic])
+    return pd.concat([shares.reset_index(), charters_too(economic)])
 
 
 def average_daily_membership(data: Path, school_year: int) -> pd.DataFrame:
@@ -164,11 +170,13 @@ def graduation_rate(data: Path, school_year: int, cohort: str) -> pd.DataFrame:
     table = file(data, school_year, "rcd_acc_cgr")
     table = table[table["cgr_type"] == {"4yr": "STD", "5yr": "EXT"}[cohort]]
     groups = table["subgroup"].map(SUBGROUPS)
-    return table.assign(
-        org_level=level(table["org_id"]),
-        group_category=groups.str[0],
-        group_value=groups.str[1],
-        value=(number(table["pct"]) / 100).where(table["masking"].isna()),
+    return charters_too(
+        table.assign(
+            org_level=level(table["org_id"]),
+            group_category=groups.str[0],
+            group_value=groups.str[1],
+            value=(number(table["pct"]) / 100).where(table["masking"].isna()),
+        )
     )
 
 
@@ -224,7 +232,7 @@ def teachers(data: Path, school_year: int) -> dict[str, pd.DataFrame]:
         one = table["staff"].eq("Teacher") & table["org_level"].eq("SCH")
         principals = table[table["staff"] == "Principal"].drop_duplicates(["org_id", "value"])
         return {
-            "inexperienced_teacher_rate": table[one],
+            "inexperienced_teacher_rate": charters_too(table[one]),
             "inexperienced_principal_rate": principals,
         }
     table = everyone(file(data, school_year, "rcd_eq"))
@@ -235,15 +243,17 @@ def teachers(data: Path, school_year: int) -> dict[str, pd.DataFrame]:
     heads = summed.assign(
         group_category="staff_class", group_value="TCH", value=summed["number_of_teachers"]
     )
-    pupils = membership(data, school_year)
-    pupils = pupils[pupils["group_category"] == "all"].set_index(["org_level", "org_id"])["value"]
-    ratio = summed.set_index(["org_level", "org_id"])
-    ratio["value"] = pupils.reindex(ratio.index) / ratio["number_of_teachers"]
+    # Over schools that are in both files: charters have no membership, closed schools no teachers.
+    pupils = everyone(file(data, school_year, "ec_pupils"))
+    pupils["students"] = number(pupils["total"])
+    both = table.merge(pupils[["org_id", "students"]], on="org_id")
+    ratio = up(both, ["students", "number_of_teachers"])
+    ratio["value"] = ratio["students"] / ratio["number_of_teachers"]
     return {
         "inexperienced_teacher_rate": summed.assign(value=summed["beg_teacher"] / of_teachers),
         "provisional_teacher_rate": summed.assign(value=summed["prov_teachers"] / of_teachers),
         "staff_fte": heads,
-        "students_per_teacher": ratio.reset_index(),
+        "students_per_teacher": ratio,
     }
 
 

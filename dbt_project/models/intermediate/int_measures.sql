@@ -22,8 +22,8 @@ organizations as (
 
 ),
 
--- Whose rows were quarantined, in which file. A school that nobody knows could be any district's;
--- that it is missing is then said of the state.
+-- Whose rows were quarantined, in which file. A school that nobody knows could be any district's: then
+-- no district's sum over that file is one.
 set_aside as (
 
     select
@@ -99,6 +99,29 @@ given as (
     union all by name
     select * from lost
 
+    union all by name
+
+    -- A charter school is its own district: what is known of the one is known of the other.
+    select schools.* replace ('LEA' as org_level)
+    from published as schools
+    inner join organizations
+        on
+            schools.state = organizations.state
+            and schools.school_year = organizations.school_year
+            and schools.org_level = organizations.org_level
+            and schools.org_id = organizations.org_id
+            and organizations.org_id = organizations.parent_org_id
+    anti join published as own
+        on
+            own.org_level = 'LEA'
+            and schools.state = own.state
+            and schools.school_year = own.school_year
+            and schools.org_id = own.org_id
+            and schools.measure = own.measure
+            and schools.group_category = own.group_category
+            and schools.group_value = own.group_value
+    where schools.org_level = 'SCH'
+
 ),
 
 school_terms as (
@@ -117,7 +140,7 @@ school_terms as (
             select 1 from set_aside
             where
                 set_aside.school_year = given.school_year
-                and set_aside.district_id = organizations.parent_org_id
+                and coalesce(set_aside.district_id, organizations.parent_org_id) = organizations.parent_org_id
                 and list_contains(given.source_loads, set_aside.source_load)
         ) as has_lost_rows
     from given
@@ -147,11 +170,11 @@ district_sums as (
 
 districts as (
 
-    select * from given where org_level = 'LEA'
+    select *, false as is_sum from given where org_level = 'LEA'
 
     union all by name
 
-    select district_sums.*
+    select district_sums.*, true as is_sum
     from district_sums
     anti join given using (state, school_year, org_level, org_id, measure, group_category, group_value)
 
@@ -189,7 +212,7 @@ state_sums as (
 
 final as (
 
-    select * from given where org_level in ('SCH', 'SEA')
+    select *, false as is_sum from given where org_level in ('SCH', 'SEA')
 
     union all by name
 
@@ -197,7 +220,7 @@ final as (
 
     union all by name
 
-    select state_sums.*
+    select state_sums.*, true as is_sum
     from state_sums
     anti join given using (state, school_year, org_level, org_id, measure, group_category, group_value)
 

@@ -38,6 +38,75 @@ numerators as (
 
 ),
 
+-- Two sums that leave out different schools do not make a ratio: pupils of schools without a count of
+-- teachers, teachers of charter schools without a count of pupils. It is taken over schools with both.
+pairs as (
+
+    select
+        numerators.metric_id,
+        numerators.state,
+        numerators.school_year,
+        organizations.parent_org_id as district_id,
+        numerators.amount as numerator,
+        denominators.amount as denominator
+    from numerators
+    inner join metrics
+        on numerators.metric_id = metrics.metric_id and metrics.denominator_of = 'TCH'
+    inner join measures as denominators
+        on
+            metrics.denominator = denominators.measure
+            and numerators.state = denominators.state
+            and numerators.school_year = denominators.school_year
+            and numerators.org_level = denominators.org_level
+            and numerators.org_id = denominators.org_id
+            and numerators.denominator_category = denominators.group_category
+            and numerators.denominator_value = denominators.group_value
+    inner join organizations
+        on
+            numerators.state = organizations.state
+            and numerators.school_year = organizations.school_year
+            and numerators.org_level = organizations.org_level
+            and numerators.org_id = organizations.org_id
+    where
+        numerators.org_level = 'SCH'
+        and numerators.status = 'reported'
+        and denominators.status = 'reported'
+
+),
+
+paired_sums as (
+
+    select
+        metric_id,
+        state,
+        school_year,
+        'LEA' as org_level,
+        district_id as org_id,
+        sum(numerator) as numerator,
+        sum(denominator) as denominator
+    from pairs
+    group by all
+
+    union all
+
+    select
+        pairs.metric_id,
+        pairs.state,
+        pairs.school_year,
+        'SEA' as org_level,
+        organizations.org_id,
+        sum(pairs.numerator) as numerator,
+        sum(pairs.denominator) as denominator
+    from pairs
+    inner join organizations
+        on
+            pairs.state = organizations.state
+            and pairs.school_year = organizations.school_year
+            and organizations.org_level = 'SEA'
+    group by all
+
+),
+
 -- Whether the extracts have a denominator for such groups at all tells absent from not collected.
 denominators_collected as (
 
@@ -52,6 +121,13 @@ published as (
     select measures.*
     from measures
     semi join metrics on measures.measure = metrics.metric_id and measures.measure <> metrics.numerator
+
+),
+
+-- Where a publisher gives no such rate at a level at all, it is not collected there, and not missing.
+published_levels as (
+
+    select distinct state, school_year, measure as metric_id, org_level from published
 
 ),
 
@@ -103,13 +179,20 @@ joined as (
         published.lower_bound,
         published.upper_bound,
         published.source_loads as published_loads,
-        numerators.amount as numerator,
-        numerators.status as numerator_status,
+        coalesce(
+            numerators.is_sum and denominators.is_sum and metrics.denominator_of = 'TCH', false
+        ) as is_paired,
+        case when is_paired then paired_sums.numerator else numerators.amount end as numerator,
+        case
+            when numerators.status is null and published_levels.metric_id is null then 'not_collected'
+            else numerators.status
+        end as numerator_status,
         numerators.source_loads as numerator_loads,
         metrics.denominator is null as is_count,
         metrics.unit,
-        denominators.amount as denominator,
+        case when is_paired then paired_sums.denominator else denominators.amount end as denominator,
         case
+            when is_paired and paired_sums.denominator is null then 'not_collected'
             when denominators.status is not null then denominators.status
             when denominators_collected.measure is not null then 'missing'
             else 'not_collected'
@@ -137,6 +220,8 @@ joined as (
             and asked.org_id = denominators.org_id
             and coalesce(numerators.denominator_category, asked.group_category) = denominators.group_category
             and coalesce(numerators.denominator_value, asked.group_value) = denominators.group_value
+    left join paired_sums using (state, school_year, metric_id, org_level, org_id)
+    left join published_levels using (state, school_year, metric_id, org_level)
     left join denominators_collected
         on
             metrics.denominator = denominators_collected.measure

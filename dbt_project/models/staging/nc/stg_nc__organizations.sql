@@ -25,8 +25,13 @@ reported_on as (
 
     {% for extract in reporting -%}
     select distinct school_year, agency_code, _file from {{ source('lake', 'nc_' ~ extract) }}
-    {{ 'union all' if not loop.last }}
+    union all
     {% endfor %}
+
+    -- A school all of whose rows were set aside is a school all the same.
+    select school_year, org_id, source_load
+    from {{ source('quarantine', 'set_aside') }}
+    where regexp_full_match(org_id, '[0-9]{2}[0-9A-Z][0-9]{3}|[0-9]{3}LEA|NC-SEA')
 
 ),
 
