@@ -5,8 +5,8 @@ the bytes itself, shares no code with the pipeline, and knows only the files' ow
 
 Every function returns a frame with one row for each organization and group of one metric and year:
 org_level, org_id, group_category, group_value, value, and `masked` where the publisher masked it.
-Rates are fractions, money is US dollars. The state goes by its postal code, a district by its
-code, and an agency that has none by its name.
+Rates are fractions, money is US dollars. The state goes by the code that some of the files give it,
+a district by its own, and an agency that has none by its name.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pandas as pd
 
-STATE = "ct"
+STATE = "0000000"
 CELL = ["org_level", "org_id", "group_category", "group_value"]
 RACES = {
     "American Indian or Alaska Native": "AM7",
@@ -104,9 +104,10 @@ def number(cells: pd.Series) -> pd.Series:
 
 
 def of_districts(table: pd.DataFrame) -> pd.DataFrame:
-    """Rows with a code are districts, the row called Total is the state."""
-    is_state = table["District"].eq("Total")
-    assert (table["District Code"].isna() == is_state).all()
+    """The state is called Total and has no code, or is called State Level and has one."""
+    assert (table["District Code"].isna() == table["District"].eq("Total")).all()
+    assert (table["District Code"].eq(STATE) == table["District"].eq("State Level")).all()
+    is_state = table["District"].isin(["Total", "State Level"])
     return table.assign(
         org_level=is_state.map({True: "SEA", False: "LEA"}),
         org_id=table["District Code"].where(~is_state, STATE),
@@ -121,7 +122,8 @@ def codes(data: Path) -> dict[str, str]:
         if subject not in ("enrollment", "chronic-absenteeism"):
             continue
         years, _, group = rest.partition("_")
-        table = file(data, int(years[:4]) + 1, f"{subject} {group}").dropna()
+        table = of_districts(file(data, int(years[:4]) + 1, f"{subject} {group}"))
+        table = table[table["org_level"] == "LEA"]
         for name, code in zip(table["District"], table["District Code"], strict=True):
             assert found.setdefault(name, code) == code, name
     return found
@@ -168,7 +170,7 @@ def group_share(data: Path, school_year: int) -> pd.DataFrame:
 
 
 def chronic_absence_rate(data: Path, school_year: int) -> pd.DataFrame:
-    """Percentages of districts; the files have no counts, and nothing of the state."""
+    """Percentages of districts and, by group, of the state; the files have no counts."""
     percent = "% Chronically Absent"
     whole = of_districts(file(data, school_year, "chronic-absenteeism all-students"))
     parts = [cells(whole, "all", "all", whole[percent])]
