@@ -35,6 +35,12 @@ class Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+def dated(name: str, school_year: int) -> str:
+    """A name with its year filled in: `{school_year}` is 2013, `{school_years}` 2012-13."""
+    both = f"{school_year - 1}-{school_year % 100:02}"
+    return name.format(school_year=school_year, school_years=both)
+
+
 class Column(Strict):
     """One column of an extract: our name is its key in `columns`, the rest is what it must keep to.
 
@@ -58,6 +64,8 @@ class Column(Strict):
     masks: tuple[str, ...] = ()
     # Values damaged on their way here, and what they were; applied before any check.
     repairs: dict[str, str] = Field(default_factory=dict)
+    # The publisher prints it on the first of its rows only: a blank cell means the one above it.
+    fill_down: bool = False
     # Identifies a person: HMAC-SHA256 on the way into the lake, never shown anywhere.
     personal: bool = False
     # The row must be of the school year that the file is for.
@@ -86,8 +94,9 @@ class Extract(Strict):
     group: Group
     description: str
     school_years: tuple[int, ...] = Field(min_length=1)
-    # Relative to STATEWIDE_EXTRACTS, or absolute (https, s3, sftp). `{school_year}` is filled in;
-    # `archive.zip!member.csv` names a member of an archive.
+    # Relative to STATEWIDE_EXTRACTS, or absolute (https, s3, sftp). `{school_year}` is filled in
+    # (2013), and so is `{school_years}` (2012-13); `archive.zip!member.csv` names a member of an
+    # archive.
     source: str
     # A JSON file beside the extract: {rows, sha256, as_of, submission}.
     manifest: str | None = None
@@ -130,7 +139,7 @@ class Extract(Strict):
 
     def location(self, school_year: int) -> str:
         """Where the file of one school year is, relative or absolute."""
-        return self.source.format(school_year=school_year)
+        return dated(self.source, school_year)
 
     @property
     def personal_columns(self) -> list[str]:

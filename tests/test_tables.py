@@ -146,6 +146,24 @@ def test_blank_cells_and_declared_tokens_are_null(read):
     assert rows == [(2, "010", None, None), (3, "020", None, "*")]
 
 
+def test_a_label_given_once_is_the_label_of_the_rows_below_it(read, monkeypatch):
+    monkeypatch.setattr(parquet, "PIECE_CELLS", 6)
+    declared = extract(
+        {"lea": {"headers": ["LEA"], "fill_down": True}, "school": ["School"], "n": ["N"]}
+    )
+    # Lone carriage returns, so that the rows come in pieces of two.
+    _, rows = read("LEA,School,N\r,1,1\rA,2,\r,3,\r,4,9\r\rB,5,\r,6,", declared)
+
+    assert [row[1:] for row in rows] == [
+        (None, "1", "1"),
+        ("A", "2", None),
+        ("A", "3", None),
+        ("A", "4", "9"),
+        ("B", "5", None),
+        ("B", "6", None),
+    ]
+
+
 def test_repairs_are_made_on_what_was_in_the_file_and_counted(read):
     repairs = {"49": "49E", "049": "49", "N/A": "000"}
     declared = extract(

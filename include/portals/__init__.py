@@ -316,7 +316,7 @@ def _manifest(
 
     A bare name lies beside the extract; one with a folder is named like a source.
     """
-    name = (declared.manifest or "").format(school_year=school_year)
+    name = registry.dated(declared.manifest or "", school_year)
     if "/" not in name and "!" not in name:
         source = declared.location(school_year)
         name = source[: max(source.rfind("/"), source.rfind("!")) + 1] + name

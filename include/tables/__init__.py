@@ -46,6 +46,8 @@ def read(extract: Extract, source: Path, to: Path) -> Table:
     Headers are matched to `Column.headers` exactly, after trimming and folding white space. Cells
     are trimmed, `="010"` is unwrapped, blank cells and `extract.nulls` become null, `repairs` are
     applied (before nulls: they know the column). Rows without any cell are left out; footers stay.
+    A column that is to `fill_down` takes the place of its blank cells from the row above, here and
+    not in staging: afterwards a row may be set aside, and the next would get a stranger's label.
     A missing column is null throughout and named in `missing_headers`; an undeclared one is named
     in `unknown_headers`. `to` appears in one rename, with the same bytes for the same input.
 

@@ -52,6 +52,8 @@ def write(extract: Extract, header: Header, batches: Batches, part: Path) -> Wri
         [pa.field("_row", pa.int64(), nullable=False)]
         + [pa.field(name, pa.string()) for name in extract.columns]
     )
+    # The last label of each column that is filled down, from one batch to the next.
+    labels: dict[str, pa.Scalar] = {}
     with pq.ParquetWriter(part, schema, compression="zstd", store_schema=False) as parquet:
         group: list[pa.RecordBatch] = []
         for rows, cells in batches:
@@ -73,6 +75,10 @@ def write(extract: Extract, header: Header, batches: Batches, part: Path) -> Wri
                 if name in kept
                 else pa.nulls(len(rows), pa.string())
                 for name in extract.columns
+            ]
+            columns = [
+                _filled_down(name, column, labels) if extract.columns[name].fill_down else column
+                for name, column in zip(extract.columns, columns, strict=True)
             ]
             group.append(pa.record_batch([rows, *columns], schema=schema))
             written.rows += len(rows)
@@ -111,6 +117,14 @@ def _repaired(extract: Extract, name: str, cells: pa.Array, count: dict[str, int
         count[name] += pc.sum(found).as_py() or 0
         result = _replace(result, found, right or None)
     return result
+
+
+def _filled_down(name: str, cells: pa.Array, labels: dict[str, pa.Scalar]) -> pa.Array:
+    """Each blank cell as the one above it. A blank one under nothing stays blank."""
+    above = pa.array([labels[name].as_py() if name in labels else None], pa.string())
+    filled = pc.fill_null_forward(pa.concat_arrays([above, cells]))[1:]
+    labels[name] = filled[-1]
+    return filled
 
 
 def _replace(cells: pa.Array, found: pa.Array, value: str | None) -> pa.Array:
