@@ -1292,11 +1292,14 @@ def test_a_delivered_file_arrives_and_is_not_sent_again(drop_box, part):
 @pytest.mark.parametrize("replaced", [False, True], ids=["same", "replaced"])
 def test_a_cut_delivery_goes_on_unless_it_was_replaced(drop_box, part, replaced):
     deliver(drop_box, "x.csv", CSV)
-    drop_box.cuts = [400_000]
-    with pytest.raises(portals.Interrupted, match="was cut"):
-        settings = transfers.Settings(retries=0)
-        portals.download("x.csv", part, root=drop_box.url, settings=settings)
-    held = part.stat().st_size
+    held = 0
+    for _ in range(20):  # a line may break before the first bytes of it were taken off
+        drop_box.cuts = [400_000]
+        with pytest.raises(portals.Interrupted, match="was cut"):
+            settings = transfers.Settings(retries=0)
+            portals.download("x.csv", part, root=drop_box.url, settings=settings)
+        if held := part.stat().st_size:
+            break
     drop_box.reads.clear()
     if replaced:
         deliver(drop_box, "x.csv", OTHER_CSV, OCTOBER_2018 + 1)
