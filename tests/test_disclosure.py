@@ -144,12 +144,12 @@ def test_a_numerator_and_a_rate_do_not_give_a_small_denominator_back():
     ("pupils", "rule", "visible"),
     [
         (2, "few_persons", (None, None, None)),
-        (3, "shown_without_counts", (None, None, 1000.0)),
-        (9, "shown_without_counts", (None, None, 1000.0)),
+        (3, "small_denominator", (None, None, None)),
+        (9, "small_denominator", (None, None, None)),
         (10, "shown", (10_000.0, 10.0, 1000.0)),
     ],
 )
-def test_money_per_pupil_needs_three_pupils_and_its_counts_need_ten(pupils, rule, visible):
+def test_money_per_pupil_needs_ten_pupils_for_it_gives_their_number_away(pupils, rule, visible):
     [row] = shown([fact("ppe_total", numerator=pupils * 1000.0, denominator=pupils)])
 
     assert row["rule"] == rule

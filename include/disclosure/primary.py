@@ -5,7 +5,8 @@ With n the state's minimum, and everything but the state's public metrics:
 - a count of people from 1 to n - 1 is hidden (and a true zero, where the policy withholds zeros);
 - a rate is hidden when its denominator, its numerator or their difference is such a count, given or
   worked out from value and denominator: the difference is the count of all the others;
-- money per person is hidden on fewer than 3 persons, and shown without its counts on fewer than n;
+- money per person is hidden on fewer than n persons, not only on fewer than 3: unrounded, it is
+  cents over persons, and few numbers of persons make it whole cents;
 - a ratio is hidden when either of its counts is such a count, or is hidden in its own row.
 
 A rate that a publisher gives without any count is the publisher's own: it passes. So does what it
@@ -36,7 +37,6 @@ HIDING = (
     "small_complement",
     "hidden_operand",
 )
-WITHOUT_COUNTS = "shown_without_counts"
 
 
 def suppress(
@@ -130,7 +130,7 @@ def _judged(policy: Disclosure) -> str:
             when is_public then 'public'
             when kind = '{Kind.PEOPLE}' and ({small_part} or {beside}) then 'small_count'
             when kind = '{Kind.MONEY}' and base > 0 and base < {FEW_PERSONS} then 'few_persons'
-            when kind = '{Kind.MONEY}' and {small_base} then '{WITHOUT_COUNTS}'
+            when kind = '{Kind.MONEY}' and {small_base} then 'small_denominator'
             when {either} and not is_denominator_public and {small_base} then 'small_denominator'
             when {either} and not is_numerator_public and {small_part} then 'small_numerator'
             when
@@ -206,8 +206,8 @@ def _published() -> str:
         org_id,
         group_category,
         group_value,
-        case when not is_hidden and rule <> '{WITHOUT_COUNTS}' then numerator end as numerator,
-        case when not is_hidden and rule <> '{WITHOUT_COUNTS}' then denominator end as denominator,
+        case when not is_hidden then numerator end as numerator,
+        case when not is_hidden then denominator end as denominator,
         case when not is_hidden then value end as value,
         case
             when is_silent and status in ('{Status.REPORTED}', '{Status.RANGE}')
