@@ -13,6 +13,10 @@ from include import lake
 PROJECT = Path(__file__).parents[1] / "dbt_project"
 
 
+# Every mart with all that it is made of, and the seeds that people read.
+EVERYTHING = ("build", "--select", "+path:models/marts", "path:seeds")
+
+
 class BuildFailed(RuntimeError):
     """dbt could not build every mart, or a test of one failed. Nothing was published."""
 
@@ -30,10 +34,8 @@ def variables(state: str) -> dict[str, object]:
     """
     from include import registry
 
-    sends_records = any(
-        registry.is_standard(state, extract) for extract in registry.states()[state].extracts
-    )
-    folders = {"state": state, "record_level": "standard" if sends_records else "none"}
+    record_level = "standard" if registry.sends_records(state) else "none"
+    folders = {"state": state, "record_level": record_level}
     staging = [PROJECT / "models/staging" / folder for folder in folders.values()]
     return {
         **folders,
@@ -71,8 +73,6 @@ def run(state: str, database: Path, *arguments: str) -> None:
         DBT_SEND_ANONYMOUS_USAGE_STATS="false",
         DO_NOT_TRACK="1",
     ):
-        # It would keep the file open, and write a next build of the same path into this one.
-        DuckDBConnectionManager.close_all_connections()
         outcome = dbtRunner().invoke(
             [
                 *arguments,
@@ -85,6 +85,7 @@ def run(state: str, database: Path, *arguments: str) -> None:
                 "--warn-error-options", '{"error": ["NoNodesForSelectionCriteria"]}',
             ]
         )  # fmt: skip
+        # It would keep the file open, and write a next build of the same path into this one.
         DuckDBConnectionManager.close_all_connections()
     if outcome.success:
         return
@@ -106,13 +107,7 @@ def build(state: str, database: Path) -> None:
 
     Unit tests ask about the logic, not about this load: they run in the project's own tests.
     """
-    run(
-        state,
-        database,
-        "build",
-        "--select", "+path:models/marts", "path:seeds",
-        "--exclude-resource-type", "unit_test",
-    )  # fmt: skip
+    run(state, database, *EVERYTHING, "--exclude-resource-type", "unit_test")
 
 
 def unit_test(state: str, database: Path) -> None:
@@ -120,13 +115,7 @@ def unit_test(state: str, database: Path) -> None:
 
     Raises BuildFailed with the difference between what a test expected and what it got.
     """
-    run(
-        state,
-        database,
-        "build",
-        "--select", "+path:models/marts", "path:seeds",
-        "--exclude-resource-type", "unit_test", "test",
-    )  # fmt: skip
+    run(state, database, *EVERYTHING, "--exclude-resource-type", "unit_test", "test")
     run(state, database, "test", "--select", "test_type:unit")
 
 

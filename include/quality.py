@@ -4,8 +4,7 @@ Great Expectations judges, as SQL in DuckDB, where the rows are. Two answers are
 because they call for different people: *we looked and it is wrong* (`BrokenPromises`) and *we
 could not look* (`CheckErrored`). Either way nothing is loaded and the last good load stays.
 
-Great Expectations takes seconds to import, so it is imported where it is used; `preload` names
-what a forkserver does well to have imported before.
+Great Expectations takes seconds to import, so it is imported where it is used.
 """
 
 from __future__ import annotations
@@ -106,11 +105,6 @@ class _File:
         for where in (lake.quarantined, lake.verdict):
             if self.evidence(where) != self.place(where) and self.evidence(where).exists():
                 self.evidence(where).replace(self.place(where))
-
-
-def preload() -> list[str]:
-    """Modules of others that every check needs and that are slow to import, for a forkserver."""
-    return ["great_expectations", "duckdb_engine", "sqlalchemy"]
 
 
 def spec(state: str, extract: str) -> str:

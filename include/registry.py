@@ -227,6 +227,11 @@ def _standard_of(state: str) -> frozenset[str]:
     return frozenset(name for name, extract in told.items() if (extract or {}).get("standard"))
 
 
+def sends_records(state: str) -> bool:
+    """Whether the state sends any of the record-level standard extracts."""
+    return bool(_standard_of(state))
+
+
 def is_standard(state: str, extract: str) -> bool:
     """Whether this extract of the state is one of the record-level standard extracts."""
     return extract in _standard_of(state)

@@ -117,11 +117,8 @@ def show_lake(
     """Show every declared extract to dbt as a relation of schema `lake`, if need be empty."""
     connection.execute("create schema lake")
     # A record-level state may send only some of the standard extracts; the others are empty.
-    relations = {
-        name: (name, list(declared["columns"]))
-        for name, declared in registry.standard_extracts().items()
-        if any(registry.is_standard(state, own) for own in registry.states()[state].extracts)
-    }
+    standard = registry.standard_extracts() if registry.sends_records(state) else {}
+    relations = {name: (name, list(declared["columns"])) for name, declared in standard.items()}
     loaded: dict[str, list[tuple[lake.Load, Path]]] = {}
     for load, rows in loads:
         loaded.setdefault(load.extract, []).append((load, rows))
