@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import mimetypes
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -60,7 +61,7 @@ app = FastAPI(
 templates = Jinja2Templates(directory=HERE / "templates")
 
 
-# ---- who may see what -----------------------------------------------------------------------------
+# ---- who may see what ---------------------------------------------------------------------------
 
 
 def _may(user: Any, state: str, entity: DagAccessEntity | None = None) -> bool:
@@ -88,7 +89,7 @@ def _detailed(state: Visible, user: GetUserDep) -> str:
 Detailed = Annotated[str, Depends(_detailed)]
 
 
-# ---- pages ----------------------------------------------------------------------------------------
+# ---- pages --------------------------------------------------------------------------------------
 
 
 @app.get("/", response_class=HTMLResponse)
@@ -222,7 +223,7 @@ def _rendered(_stamp: int) -> str:
 
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
     tokens = markdown.parse(RUNBOOK.read_text())
-    for heading, content in zip(tokens, tokens[1:], strict=False):
+    for heading, content in pairwise(tokens):
         if heading.type == "heading_open":
             heading.attrSet("id", anchor(content.content))
     return markdown.renderer.render(tokens, markdown.options, {})
@@ -242,7 +243,7 @@ def static(name: str) -> Response:
     return FileResponse(HERE / "static" / name, headers={"Cache-Control": "private, max-age=300"})
 
 
-# ---- how they are answered ------------------------------------------------------------------------
+# ---- how they are answered ----------------------------------------------------------------------
 
 
 def _base() -> str:
@@ -272,7 +273,9 @@ async def _refused(request: Request, error: StarletteHTTPException) -> Response:
     """A person without a session is shown the way to the login, a program is told."""
     if error.status_code == 401 and "text/html" in request.headers.get("accept", ""):
         back = quote(str(request.url.path), safe="/")
-        return RedirectResponse(f"{_base().removesuffix('/statewide')}/api/v2/auth/login?next={back}")
+        return RedirectResponse(
+            f"{_base().removesuffix('/statewide')}/api/v2/auth/login?next={back}"
+        )
     return JSONResponse({"detail": error.detail}, error.status_code)
 
 

@@ -154,7 +154,7 @@ def runbook(section: str, base_url: str) -> str:
     return f"{base_url.rstrip('/')}/statewide/runbook#{section}"
 
 
-# ---- what callbacks and the watch say ------------------------------------------------------------
+# ---- what callbacks and the watch say -----------------------------------------------------------
 
 
 def note(

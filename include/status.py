@@ -341,9 +341,35 @@ def behind(state: str) -> bool:
     loads, name = _loads(state), _current(state)
     if not loads or name is None:
         return bool(loads)
-    told = manifest(state, name)
-    made_of = {(it["extract"], it["school_year"], it["sha256"]) for it in told["inputs"]}
+    made_of = _files(manifest(state, name)["inputs"])
     return made_of != {(it.extract, it.school_year, it.sha256) for it in loads.values()}
+
+
+def behind_since(state: str) -> datetime | None:
+    """When the first file was loaded that readers have not been given; None if they have all.
+
+    None as well where a person decided that they shall not have them: rolled back, or refused.
+    """
+    from include import approvals, release
+
+    name, loads = _current(state), _loads(state)
+    given = _files(manifest(state, name)["inputs"]) if name else set()
+    now = {(it.extract, it.school_year, it.sha256) for it in loads.values()}
+    if now <= given:
+        return None
+    withdrawn = release._history(state).withdrawn & set(release.releases(state))
+    decided = [manifest(state, it)["inputs"] for it in withdrawn]
+    if now in map(_files, [*decided, *approvals.refused_inputs(state)]):
+        return None
+    missing = [loads[extract, year] for extract, year, _ in now - given]
+    lines_of = {(line.extract, line.school_year): line for line in lines(state)}
+    return min(
+        datetime.fromisoformat(lines_of[it.extract, it.school_year].loaded_at) for it in missing
+    )
+
+
+def _files(inputs: list[dict[str, Any]]) -> set[tuple[str, int, str]]:
+    return {(it["extract"], it["school_year"], it["sha256"]) for it in inputs}
 
 
 def checks_of_marts(state: str) -> list[dict[str, Any]]:

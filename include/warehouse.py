@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[1]
 CODE = ["include", "expectations", "dbt_project", "requirements.txt"]
 UNCODED = {".pyc", ".duckdb"}
 # They look at what was made and tell of it; a word changed in a message makes no new release.
-ONLOOKERS = ("status", "differences", "incidents", "retention")
+ONLOOKERS = ("status", "differences", "incidents", "watch", "retention")
 
 
 class EvidenceLost(LookupError):

@@ -19,8 +19,9 @@ class OneState(SimpleAuthManager):
         access_entity: DagAccessEntity | None = None,
         details: Any = None,
     ) -> bool:
-        if (user.role or "").upper() == "ADMIN":
+        role = (user.role or "").upper()
+        if role == "ADMIN":
             return True
         is_franklin = details is None or (details.id or "").startswith("zz_")
-        may_read = access_entity != DagAccessEntity.TASK_LOGS or (user.role or "").upper() != "VIEWER"
+        may_read = access_entity != DagAccessEntity.TASK_LOGS or role != "VIEWER"
         return method == "GET" and is_franklin and may_read

@@ -184,7 +184,9 @@ def test_no_file_is_served_that_is_no_page(site, path):
     assert "key of identifiers" not in told.text
 
 
-@pytest.mark.skipif(not shutil.which("chromium"), reason="needs Chromium (apt-get install chromium)")
+@pytest.mark.skipif(
+    not shutil.which("chromium"), reason="needs Chromium (apt-get install chromium)"
+)
 def test_a_browser_shows_the_page_in_airflows_frame_and_runs_no_script_of_a_file(site):
     with pictures.signed_in(instance.client(instance.running())) as here:
         whole = pictures.drawn(f"{here}/plugin/statewide")

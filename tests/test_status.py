@@ -155,12 +155,20 @@ def test_a_release_that_is_not_there_is_unknown(home):
         status.manifest("qq", name)
 
 
-# ---- pages that others wrote ----------------------------------------------------------------------
+# ---- pages that others wrote --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     "name",
-    ["../../hmac.key", "/etc/passwd", "directory/../../../hmac.key", "link", "absent.html", "", "\0"],
+    [
+        "../../hmac.key",
+        "/etc/passwd",
+        "directory/../../../hmac.key",
+        "link",
+        "absent.html",
+        "",
+        "\0",
+    ],
 )
 def test_no_page_is_served_from_elsewhere(home, name):
     docs = lake.private(lake.data_docs("zz"))
@@ -178,7 +186,7 @@ def test_a_page_is_found_through_the_links_of_its_own_folder(home):
     assert status.page("zz", "site/static/style.css").read_text() == "p {}"
 
 
-# ---- fifty states, five years ---------------------------------------------------------------------
+# ---- fifty states, five years -------------------------------------------------------------------
 
 MANY = [f"{a}{b}" for a in "bcdfg" for b in "bcdfghjklm"]
 YEARS = range(2021, 2026)
