@@ -151,6 +151,7 @@ def publish(state: State) -> None:
                 "the release with your name.",
             )
         },
+        on_failure_callback=alerts.run_failed,
         default_args={
             "owner": state.owner,
             "retries": 0,
