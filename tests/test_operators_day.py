@@ -63,6 +63,8 @@ class Day:
         return run, state, caused[0]["run_id"] if caused else ""
 
     def answer(self, run: str, option: str, why: str) -> None:
+        # No person answers in the second in which the task's process is still ending.
+        time.sleep(5)
         told = {"chosen_options": [option], "params_input": {"why": why}}
         self.client.patch(
             f"dags/zz_publish/dagRuns/{quoted(run)}/taskInstances/approve/-1/hitlDetails", told
