@@ -18,6 +18,11 @@ from great_expectations import ExpectationSuite
 
 from expectations.promise import NoRows, literal, query, shown
 
+# What states send, as the canonical subjects hold it.
+SUBJECTS = tuple(
+    f"build.intermediate.int_{subject}"
+    for subject in ("enrollment", "outcomes", "finance", "staff", "cte", "identification")
+)
 # Counts in which every person (or FTE) stands once, so that exclusive groups and levels add up.
 PEOPLE = ("membership", "average_daily_membership")
 # Counts that add up over organizations, but not over groups: a student may be in two clusters.
@@ -89,8 +94,7 @@ def prepare(connection: Any, school_years: Iterable[int] = ()) -> None:
         "select school_year, measure, org_level, org_id, group_category, group_value "
         f"from {name} where org_level <> 'SCH' and status = 'reported'"
         for name in sorted(names)
-        if name.startswith("build.intermediate.int_")
-        and not name.endswith(("_organizations", "_measures"))
+        if name in SUBJECTS
     ]
     empty = (
         "select null::integer as school_year, null::varchar as measure, "
