@@ -1,6 +1,6 @@
 """Equity of spending and federal relief, from the definitions and a state's added-up amounts.
 
-Exact fractions until a root or a logarithm is taken; the Gini coefficient is the sum over all pairs.
+Exact fractions until a root or a logarithm is taken; the Gini coefficient sums over all pairs.
 """
 
 from __future__ import annotations
