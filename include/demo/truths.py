@@ -49,6 +49,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "grade": GRADES,
     "race*sex": tuple(f"{race}*{sex}" for race in RACES for sex in SEXES),
     "staff_class": (*STAFF_CLASSES, "TCH"),
+    "support_role": ("OTHER", "NURSE", "SOCIAL_WORKER"),
     "career_cluster": tuple(CLUSTERS),
     "program": PROGRAMS,
     "program*race": tuple(f"{program}*{race}" for program in PROGRAMS for race in RACES),
