@@ -8,6 +8,7 @@
 #   make releases STATE=nc / make rollback STATE=nc [RELEASE=...]
 #   make bench                                          DAGs against one bare script
 #   make pictures                                       the documentation's, of Airflow (Chromium)
+#   make mutations                                      mistakes made on purpose, and who notices
 #   make lint / make lock                               for who changes the code
 #
 # Runtime state is kept under STATEWIDE_HOME (default: var/).
@@ -23,7 +24,7 @@ ifdef SCHEDULES
 export STATEWIDE_SCHEDULES := $(SCHEDULES)
 endif
 
-.PHONY: setup demo test refresh publish up down releases rollback bench lint lock
+.PHONY: setup demo test refresh publish up down releases rollback bench pictures mutations lint lock
 .DEFAULT_GOAL := demo
 
 setup:
@@ -63,6 +64,9 @@ bench: setup
 
 pictures: setup
 	@$(RUN) -m ops.pictures
+
+mutations: setup
+	@$(RUN) -m ops.mutations --only "$(ONLY)"
 
 lint: setup
 	@$(RUN) -m ruff check .

@@ -286,7 +286,9 @@ def _drift(severity: str) -> Iterator[NoRows]:
         ("since the year before", "fct_metric", "was.school_year = now.school_year - 1"),
     )
     for since, earlier, when in sources:
-        if since == "since the last release":
+        # What readers have already is not moved further than this without a person's word.
+        is_out = since == "since the last release"
+        if is_out:
             yield _promise(
                 f"a year that is out already keeps its state totals within {SAME_YEAR_MOVES:.0%}",
                 _moves(earlier, when, WHOLE_GROUP, SAME_YEAR_MOVES),
@@ -302,6 +304,7 @@ def _drift(severity: str) -> Iterator[NoRows]:
             expected=f"a change of at most {TOTAL_MOVES:.0%}",
             what_to_do="find out what changed before a reviewer asks",
             severity="warning",
+            needs_approval=is_out,
         )
         yield _promise(
             f"a group's state total moves by at most {CATEGORY_MOVES:.0%} {since}",
@@ -309,6 +312,7 @@ def _drift(severity: str) -> Iterator[NoRows]:
             expected=f"a change of at most {CATEGORY_MOVES:.0%}",
             what_to_do="find out what changed before a reviewer asks",
             severity="warning",
+            needs_approval=is_out,
         )
         yield _promise(
             f"the number of LEAs moves by at most {AGENCIES_MOVE:.0%} {since}",
@@ -321,6 +325,7 @@ def _drift(severity: str) -> Iterator[NoRows]:
             expected=f"a change of at most {AGENCIES_MOVE:.0%}",
             what_to_do="compare the directory with the one before",
             severity="warning",
+            needs_approval=is_out,
         )
 
 
@@ -417,6 +422,7 @@ def _promise(
     what_to_do: str,
     severity: str = "critical",
     can_override: bool = False,
+    needs_approval: bool = False,
 ) -> NoRows:
     return NoRows(
         unexpected_rows_query=query(sql),
@@ -428,5 +434,6 @@ def _promise(
             "expected": expected,
             "what_to_do": what_to_do,
             "can_override": can_override,
+            "needs_approval": needs_approval,
         },
     )
