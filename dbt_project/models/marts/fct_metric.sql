@@ -5,6 +5,9 @@
 {%- set derived = [
     'int_equity_metrics',
     'int_relief_metrics',
+    'int_segregation_metrics',
+    'int_parity_metrics',
+    'int_equity_gap_metrics',
 ] -%}
 
 with
