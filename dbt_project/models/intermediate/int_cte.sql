@@ -1,1 +1,9 @@
 {{ canonical('cte') }}
+
+union all
+
+{{ canonical('perkins') }}
+
+union all
+
+{{ canonical('cte_discrepancies') }}
