@@ -25,6 +25,14 @@ final as (
 
     select * from codes
 
+    union all
+
+    -- A gap is of a rate.
+    select
+        'rate' as group_category,
+        metric_id as group_value
+    from {{ ref('metrics') }}
+
 )
 
 select * from final

@@ -2,7 +2,9 @@
     The one long fact: the metrics that are made of measures, and those that are made of metrics, each by a
     model that reads `int_base_metrics`, the organizations and seeds, and no measure.
 #}
-{%- set derived = [] -%}
+{%- set derived = [
+    'int_cte_gap_metrics',
+] -%}
 
 with
 
