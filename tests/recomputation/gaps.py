@@ -1,7 +1,7 @@
 """Gaps between a group and the others, worked out a second time from exact counts.
 
-Written from the definitions of the methods, in fractions. Every count is known here, as it is in the
-restricted marts; what protection leaves of them is another test's matter.
+Written from the definitions of the methods, in fractions. Every count is known here, as in the
+restricted marts; what protection leaves of them is the matter of another test.
 """
 
 from __future__ import annotations

@@ -7,3 +7,7 @@ union all
 union all
 
 {{ canonical('cte_discrepancies') }}
+
+union all
+
+{{ canonical('cte_alignment') }}

@@ -4,6 +4,7 @@
 #}
 {%- set derived = [
     'int_cte_gap_metrics',
+    'int_labor_metrics',
 ] -%}
 
 with
