@@ -8,6 +8,8 @@
     'int_segregation_metrics',
     'int_parity_metrics',
     'int_equity_gap_metrics',
+    'int_cte_gap_metrics',
+    'int_labor_metrics',
 ] -%}
 
 with
