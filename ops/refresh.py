@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from include import approvals, lake, origins, runs, warehouse
+from include import approvals, lake, origins, runs, shared_lake, warehouse
 from include.registry import BadDeclaration, extract_of, states
 from ops import instance
 from ops.client import Client, Refused, Unreachable, quoted
@@ -286,6 +286,8 @@ def conclusion(
 
 def current_release(state: str) -> dict[str, Any] | None:
     """The manifest of the release that readers see, with its name under `release`."""
+    if shared_lake.is_configured():
+        shared_lake.view(state)
     pointer = lake.published(state) / "current"
     manifest = pointer / "manifest.json"
     if not manifest.exists():

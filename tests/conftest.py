@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests import object_store as s3
+from tests import record_level
 
 
 @pytest.fixture
@@ -33,3 +34,11 @@ def object_store() -> Iterator[s3.ObjectStore]:
     """A real S3 server for the whole session; see tests/object_store.py."""
     with s3.running() as store:
         yield store
+
+
+@pytest.fixture(scope="session", params=record_level.STATES)
+def built(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> record_level.Built:
+    """A random state that sends record-level extracts, built and added up a second time."""
+    return record_level.build(request.param, tmp_path_factory.mktemp(request.param))

@@ -17,7 +17,7 @@ import duckdb
 import pandas as pd
 import pytest
 
-from include import disclosure, exports, lake, object_store, release
+from include import dbt, disclosure, exports, lake, object_store, release
 from tests import builds
 from tests.builds import fact
 
@@ -38,6 +38,11 @@ def protected(build: str, **told) -> str:
 
 def published(build: str) -> str | None:
     return release.publish("zz", protected(build))
+
+
+@pytest.fixture(autouse=True)
+def derived(monkeypatch) -> None:
+    monkeypatch.setattr(dbt, "derive", builds.derive)
 
 
 @pytest.fixture
