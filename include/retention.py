@@ -16,6 +16,7 @@ be read counts as needed: with a release whose manifest is broken, nothing of it
 from __future__ import annotations
 
 import json
+import logging
 import os
 import re
 import shutil
@@ -24,9 +25,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from include import lake, registry, release, warehouse
+from include import lake, registry, release, shared_lake, warehouse
+
+log = logging.getLogger(__name__)
 
 DAY = 86_400
+OF_A_BUILD = {
+    "duckdb", "protected.duckdb", "inputs.json", "checks.json", "disclosure.json", "dbt.json",
+}  # fmt: skip
 HASH = re.compile(r"[0-9a-f]{64}")
 
 
@@ -164,10 +170,7 @@ def _of_files(state: str, need: Needed) -> Iterator[tuple[Path, str]]:
 def _of_builds(state: str, need: Needed) -> Iterator[tuple[Path, str]]:
     for path in lake.warehouse(state).glob("*"):
         build, _, kind = path.name.partition(".")
-        is_of_build = kind in (
-            "duckdb", "protected.duckdb", "inputs.json", "checks.json", "disclosure.json",
-        )  # fmt: skip
-        if is_of_build and build != "current" and build not in need.builds:
+        if kind in OF_A_BUILD and build != "current" and build not in need.builds:
             yield path, "build"
     for path in (lake.data_docs(state) / "marts").glob("*"):
         if path.is_dir() and not path.is_symlink() and path.name not in need.builds:
@@ -178,8 +181,12 @@ def clean(state: str, policy: Policy) -> list[Path]:
     """Remove what a state does not need. Returns what went. Raises NotRemoved.
 
     Nothing is built or published meanwhile; what a fetch receives again meanwhile is looked at
-    once more before it goes.
+    once more before it goes. A lake that several machines share keeps no times of its files, so
+    nothing of it is removed; its index names what is there, `shared_lake collect` removes the rest.
     """
+    if shared_lake.is_configured():
+        log.warning("%s: on a shared lake nothing is removed by age", state)
+        return []
     gone, failed = [], []
     with lake.lock(f"build-{state}"), lake.lock(f"publish-{state}"):
         for path in unneeded(state, policy):

@@ -13,12 +13,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from include import approvals, disclosure, lake, release, retention, warehouse
+from include import approvals, dbt, disclosure, lake, release, retention, warehouse
 from include.retention import DAY, Policy
 from tests import builds
 
 POLICY = Policy(files=400, builds=30)
 EXTRACTS = ("directory", "finance_ledger")
+
+
+@pytest.fixture(autouse=True)
+def small_builds(monkeypatch) -> None:
+    monkeypatch.setattr(dbt, "derive", builds.derive)
 
 
 def sha(number: int) -> str:
