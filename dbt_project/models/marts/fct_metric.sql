@@ -5,6 +5,8 @@
 {%- set derived = [
     'int_equity_metrics',
     'int_relief_metrics',
+    'int_budget_metrics',
+    'int_real_spending_metrics',
 ] -%}
 
 with
