@@ -40,11 +40,17 @@ STATUSES = (
 )  # fmt: skip
 
 # Dollars per pupil that schools of the United States have been seen to spend, with room to spare.
-SPENDING = "metric_id like 'ppe\\_%' escape '\\'"
+SPENDING = "metric_id in (select metric_id from dim_metric where unit = 'US dollars per pupil')"
+ALL_SPENDING = "metric_id in ('ppe_total', 'ppe_current') and group_category = 'all'"
 DOLLARS = (
-    ("all spending", "metric_id = 'ppe_total'", (1_000, 150_000)),
-    ("spending by source or kind", f"metric_id <> 'ppe_total' and {SPENDING}", (0, 150_000)),
+    ("all spending", ALL_SPENDING, (1_000, 150_000)),
+    ("spending by source or kind", f"not ({ALL_SPENDING}) and {SPENDING}", (0, 150_000)),
 )
+# Numbers that are no amounts of anything: they may be below zero, and move without anything moving.
+STATISTIC = """metric_id in (
+    select metric_id from dim_metric
+    where unit like 'difference %' or unit in ('index', 'correlation coefficient', 'elasticity')
+)"""
 
 # From where on a difference is more than rounding: half a person, or one in two thousand.
 ROUNDING = "greatest(0.5, 0.0005 * abs(total))"
@@ -155,7 +161,7 @@ def _bounds() -> Iterator[NoRows]:
     )
     yield _promise(
         "a count is not negative",
-        f"select * from {{batch}} where not ({SPENDING}) and value < 0",
+        f"select * from {{batch}} where not ({SPENDING}) and not ({STATISTIC}) and value < 0",
         expected="0 or more",
         what_to_do="look at the rows of the file that fed it (source_loads)",
     )
@@ -392,7 +398,7 @@ def _levels() -> str:
 
 
 def _moves(earlier: str, when: str, groups: str, share: float) -> str:
-    totals = f"org_level = 'SEA' and {REPORTED} and {groups} and not ({RATE})"
+    totals = f"org_level = 'SEA' and {REPORTED} and {groups} and not ({RATE}) and not ({STATISTIC})"
     return f"""
         select now.*
         from (select * from {{batch}} where {totals}) as now

@@ -16,7 +16,8 @@
     {%- elif subject == 'labor' -%}
         {{ return({
             'state': 'varchar', 'school_year': 'integer', 'region': 'varchar', 'soc': 'varchar',
-            'measure': 'varchar', 'amount': 'double', 'source_load': 'varchar'
+            'measure': 'varchar', 'amount': 'double', 'status': 'varchar', 'occupation': 'varchar',
+            'entry_education': 'varchar', 'vintage': 'varchar', 'source_load': 'varchar'
         }) }}
     {%- else -%}
         {{ return({

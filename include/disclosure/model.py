@@ -32,9 +32,17 @@ FACT_COLUMNS = (
 )
 # What the derived models may read beside the facts, none of which speaks of persons: relations of
 # schema `intermediate`, and every seed.
-PUBLIC = frozenset({"int_organizations", "int_identification", "int_labor"})
-# Marts that speak of definitions only, and are published as they are.
-REFERENCE = frozenset({"dim_metric", "dim_state_definition"})
+PUBLIC = frozenset(
+    {
+        "int_organizations",
+        "int_identification",
+        "int_labor",
+        "int_occupations",
+        "int_program_occupations",
+    }
+)
+# Marts that speak of definitions only, or of jobs as others publish them: published as they are.
+REFERENCE = frozenset({"dim_metric", "dim_state_definition", "fct_labor_market"})
 
 
 class Unprotected(ValueError):

@@ -1,153 +1,202 @@
-"""Segregation, parity and equity gaps of a state, made a second time of what its files say.
+"""Equity of spending and federal relief, from the definitions and a state's added-up amounts.
 
-Written from the field's definitions and not from the project's SQL: the amounts and rates are those
-that `standard` added up from the raw rows, in exact fractions.
+Exact fractions until a root or a logarithm is taken; the Gini coefficient sums over all pairs.
 """
 
 from __future__ import annotations
 
-from collections import defaultdict
+import math
 from collections.abc import Iterable
 from fractions import Fraction
-from itertools import product
-from math import floor
-from pathlib import Path
+from typing import NamedTuple
 
-from tests.recomputation import standard
-from tests.recomputation.standard import Amounts, Cell, Value
+from tests.recomputation.standard import Amounts, Cell
 
-SEGREGATED = ("race", "economic", "english_learner", "disability")
-GAPS = (
-    "inexperienced_teacher_rate", "provisional_teacher_rate", "out_of_field_teacher_rate",
-    "stayer_rate", "leaver_rate", "inexperienced_principal_rate", "principal_turnover_3yr",
-    "chronic_absence_rate", "suspension_rate",
+HORIZONTAL = (
+    "ppe_cv", "ppe_federal_range_ratio", "ppe_mcloone", "ppe_verstegen", "ppe_gini", "ppe_theil",
 )  # fmt: skip
-METRICS = ("dissimilarity", "exposure", "teacher_parity", *(f"{rate}_equity_gap" for rate in GAPS))
-
-Found = dict[Cell, Fraction]
-
-
-def schools_of(folder: Path, school_year: int, state: str) -> dict[tuple[str, str], list[str]]:
-    """The schools of each LEA and of the state, as the directory has them."""
-    found: dict[tuple[str, str], list[str]] = defaultdict(list)
-    for row in standard.rows(folder, "directory"):
-        if row["org_level"] == "SCH":
-            found["LEA", row["parent_org_id"]].append(row["org_id"])
-            found["SEA", state].append(row["org_id"])
-    return found
+VERTICAL = ("ppe_poverty_correlation", "ppe_poverty_elasticity", "ppe_progressivity")
+STATISTICS = (*HORIZONTAL, *VERTICAL, "ppe_poverty_gap")
+RELIEF = (
+    "federal_relief_reliance", "federal_relief_cliff_per_pupil", "federal_relief_recurring_share",
+)  # fmt: skip
+MEASURE = {"CURRENT": "expenditure_current", "TOTAL": "expenditure"}
+# Fiscal years of ESSER, and the last whole one.
+FUND, LAST_FULL_YEAR = range(2020, 2026), 2024
 
 
-def everything(
-    raw: Path, years: Iterable[int], state: str, amounts: Amounts, expected: dict[Cell, Value]
-) -> Found:
-    """Every derived metric that has a value; `raw` holds a folder for each school year."""
-    found: Found = {}
-    for year in years:
-        places = schools_of(raw / state / str(year), year, state)
-        members = {
-            (cell.org_id, cell.group_category, cell.group_value): amount
-            for cell, amount in amounts.items()
-            if cell.measure == "membership" and cell.org_level == "SCH" and cell.school_year == year
-        }
-        found |= _segregation(year, places, members)
-        found |= _gaps(year, places, members, expected)
-    for cell, value in expected.items():
-        if cell.measure == "teacher_share":
-            students = expected.get(cell._replace(measure="group_share"))
-            if students and students.numerator:
-                share = value.numerator / value.denominator
-                of_students = students.numerator / students.denominator
-                found[cell._replace(measure="teacher_parity")] = share / of_students
-    return found
+class Family(NamedTuple):
+    """One member of what is compared: spending per pupil, pupils, poor pupils, members."""
+
+    org_id: str
+    spending: Fraction
+    pupils: Fraction
+    poor: Fraction
 
 
-def _segregation(
-    year: int,
-    places: dict[tuple[str, str], list[str]],
-    members: dict[tuple[str, str, str], Fraction],
-) -> Found:
-    found: Found = {}
-    groups = {(category, value) for _, category, value in members if category in SEGREGATED}
-    for (level, org_id), schools in places.items():
-        for group in groups:
-            of_group = {s: members.get((s, *group), Fraction(0)) for s in schools}
-            everyone = {s: members.get((s, "all", "all"), Fraction(0)) for s in schools}
-            others = {s: everyone[s] - of_group[s] for s in schools}
-            whole, rest = sum(of_group.values()), sum(others.values())
-            if not whole or not rest:
-                continue
-            uneven = sum(abs(of_group[s] / whole - others[s] / rest) for s in schools) / 2
-            met = sum(of_group[s] * others[s] / everyone[s] for s in schools if everyone[s])
-            found[Cell(year, level, org_id, "dissimilarity", *group)] = uneven
-            found[Cell(year, level, org_id, "exposure", *group)] = met / whole
-    return found
+def quantile(family: list[Family], share: Fraction) -> Fraction:
+    """The smallest spending whose cumulative share of pupils reaches `share`."""
+    whole = sum(one.pupils for one in family)
+    seen = Fraction(0)
+    for one in sorted(family, key=lambda one: one.spending):
+        seen += one.pupils
+        if seen >= share * whole:
+            return one.spending
+    raise ValueError("nobody is in the family")
 
 
-def quartiles(members: dict[tuple[str, str, str], Fraction]) -> dict[str, int]:
-    """Each school's quarter of the state's pupils, from the least poor to the poorest school."""
-    pupils = {s: n for (s, category, _), n in members.items() if category == "all" and n}
-    poor = {s: members.get((s, "economic", "ECODIS"), Fraction(0)) / n for s, n in pupils.items()}
-    total, before, found = sum(pupils.values()), Fraction(0), {}
-    for school in sorted(pupils, key=lambda s: (poor[s], s)):
-        middle = before + pupils[school] / 2
-        found[school] = min(4, 1 + floor(4 * middle / total))
-        before += pupils[school]
-    return found
+def _index(chosen: Iterable[Family], median: Fraction) -> float | None:
+    part = list(chosen)
+    pupils = sum(one.pupils for one in part)
+    if not pupils or not median:
+        return None
+    return float(sum(one.pupils * one.spending for one in part) / (median * pupils))
 
 
-def _gaps(
-    year: int,
-    places: dict[tuple[str, str], list[str]],
-    members: dict[tuple[str, str, str], Fraction],
-    expected: dict[Cell, Value],
-) -> Found:
-    found: Found = {}
-    quarter = quartiles(members)
-    groups = {(category, value) for _, category, value in members if category == "race"}
-    groups.add(("economic", "ECODIS"))
-    for rate, ((level, org_id), schools) in product(GAPS, places.items()):
-        told = {
-            school: value
-            for school in schools
-            if (value := expected.get(Cell(year, "SCH", school, rate, "all", "all")))
-        }
-
-        def gap(method: tuple[str, str], one: Fraction | None, other: Fraction | None) -> None:
-            if one is not None and other is not None:
-                cell = Cell(year, level, org_id, f"{rate}_equity_gap", *method)  # noqa: B023
-                found[cell] = one - other
-
-        of_quarter = {
-            q: [value for school, value in told.items() if quarter.get(school) == q] for q in (1, 4)
-        }
-        poor, rich = (
-            sum(v.numerator for v in of_quarter[q]) / sum(v.denominator for v in of_quarter[q])
-            if of_quarter[q]
-            else None
-            for q in (4, 1)
+def statistics(family: list[Family], include_median: bool = False) -> dict[str, float | None]:
+    """Every statistic of one family of organizations with pupils; None where it has no meaning."""
+    found: dict[str, float | None] = dict.fromkeys(STATISTICS)
+    if len(family) < 2:
+        return found
+    pupils = sum(one.pupils for one in family)
+    mean = sum(one.pupils * one.spending for one in family) / pupils
+    median = quantile(family, Fraction(1, 2))
+    low, high = quantile(family, Fraction(1, 20)), quantile(family, Fraction(19, 20))
+    squares = sum(one.pupils * (one.spending - mean) ** 2 for one in family)
+    if mean:
+        found["ppe_cv"] = math.sqrt(squares / pupils) / float(mean)
+        pairs = sum(
+            one.pupils * other.pupils * abs(one.spending - other.spending)
+            for one in family
+            for other in family
         )
-        gap(("method", "poverty_quartile"), poor, rich)
+        found["ppe_gini"] = float(pairs / (2 * pupils**2 * mean))
+    if low:
+        found["ppe_federal_range_ratio"] = float((high - low) / low)
+    found["ppe_mcloone"] = _index(
+        (
+            one
+            for one in family
+            if one.spending < median or (include_median and one.spending == median)
+        ),
+        median,
+    )
+    found["ppe_verstegen"] = _index(
+        (
+            one
+            for one in family
+            if one.spending > median or (include_median and one.spending == median)
+        ),
+        median,
+    )
+    if mean and all(one.spending >= 0 for one in family):
+        found["ppe_theil"] = sum(
+            float(one.pupils / pupils * one.spending / mean) * math.log(one.spending / mean)
+            for one in family
+            if one.spending
+        )
+    poverty = {one.org_id: one.poor / one.pupils for one in family}
+    middle = sum(one.poor for one in family) / pupils
+    spread = sum(one.pupils * (poverty[one.org_id] - middle) ** 2 for one in family)
+    together = sum(
+        one.pupils * (one.spending - mean) * (poverty[one.org_id] - middle) for one in family
+    )
+    if spread and squares:
+        found["ppe_poverty_correlation"] = float(together) / math.sqrt(spread * squares)
+    if spread and mean > 0:
+        found["ppe_poverty_elasticity"] = float(together / spread * middle / mean)
+    poor = sum(one.poor for one in family)
+    if poor and poor < pupils:
+        on_poor = sum(one.poor * one.spending for one in family) / poor
+        on_others = sum((one.pupils - one.poor) * one.spending for one in family) / (pupils - poor)
+        if on_others:
+            found["ppe_progressivity"] = float(on_poor / on_others)
+    found["ppe_poverty_gap"] = _gap(family, poverty, pupils)
+    return found
 
-        for category, value in groups:
-            met = []
-            for is_member in (True, False):
-                weights = {
-                    s: members.get((s, category, value), Fraction(0))
-                    if is_member
-                    else members.get((s, "all", "all"), Fraction(0))
-                    - members.get((s, category, value), Fraction(0))
-                    for s in told
-                }
-                all_of_them = sum(weights.values())
-                met.append(
-                    sum(weights[s] * told[s].numerator / told[s].denominator for s in told)
-                    / all_of_them
-                    if all_of_them
-                    else None
-                )
-            is_poverty = category == "economic"
-            method = ("method", "exposure") if is_poverty else (
-                f"method*{category}", f"exposure*{value}"
-            )  # fmt: skip
-            gap(method, *met)
+
+def _gap(family: list[Family], poverty: dict[str, Fraction], pupils: Fraction) -> float | None:
+    """By quarters of all pupils; an organization is where the middle one of its pupils is."""
+    seen = Fraction(0)
+    quarters: dict[int, list[Family]] = {1: [], 2: [], 3: [], 4: []}
+    for one in sorted(family, key=lambda one: (poverty[one.org_id], one.org_id)):
+        middle = seen + one.pupils / 2
+        quarters[min(4, 1 + math.floor(4 * middle / pupils))].append(one)
+        seen += one.pupils
+    if not quarters[1] or not quarters[4]:
+        return None
+    means = [
+        sum(one.pupils * one.spending for one in quarters[q])
+        / sum(one.pupils for one in quarters[q])
+        for q in (1, 4)
+    ]
+    return float(means[1] - means[0])
+
+
+def equity(
+    amounts: Amounts, schools: dict[tuple[int, str], str], state: str
+) -> dict[Cell, float | None]:
+    """Every statistic of the state across its LEAs and of each LEA across its schools.
+
+    `schools` gives the LEA of each school and year of the directory.
+    """
+    found: dict[Cell, float | None] = {}
+
+    def of(measure: str, year: int, level: str, org: str, *group: str) -> Fraction:
+        cell = Cell(year, level, org, measure, *(group or ("all", "all")))
+        return amounts.get(cell, Fraction(0))
+
+    years = {cell.school_year for cell in amounts if cell.measure == "finance_pupils"}
+    for year in years:
+        families: dict[tuple[str, str], list[tuple[str, str]]] = {}
+        for (when, school), lea in schools.items():
+            if when == year:
+                families.setdefault(("LEA", lea), []).append(("SCH", school))
+        leas = sorted(lea for _, lea in families)
+        families["SEA", state] = [("LEA", lea) for lea in leas]
+        for (level, org), children in families.items():
+            for basis, measure in MEASURE.items():
+                family = [
+                    Family(
+                        child,
+                        of(measure, year, at, child) / of("finance_pupils", year, at, child),
+                        of("finance_pupils", year, at, child),
+                        of("membership", year, at, child, "economic", "ECODIS"),
+                    )
+                    for at, child in children
+                    if of("finance_pupils", year, at, child)
+                ]
+                for metric, value in statistics(family).items():
+                    found[Cell(year, level, org, metric, "basis", basis)] = value
+                    if basis == "CURRENT":
+                        found[Cell(year, level, org, metric, "all", "all")] = value
+    return found
+
+
+def relief(amounts: Amounts) -> dict[Cell, float | None]:
+    """The measures of federal relief of every organization that has a ledger."""
+    found: dict[Cell, float | None] = {}
+    asked = [
+        cell
+        for cell in amounts
+        if cell.measure == "expenditure_relief" and cell.group_category == "all"
+    ]
+    for cell in asked:
+        ever = [
+            one for one in asked
+            if one[1:3] == cell[1:3] and one.school_year <= cell.school_year
+            and one.school_year in FUND
+        ]  # fmt: skip
+        spent = sum(amounts[one] for one in ever)
+        whole = sum(amounts[one._replace(measure="expenditure")] for one in ever)
+        is_share = ever and whole > 0 and 0 <= spent <= whole
+        found[cell._replace(measure=RELIEF[0])] = float(spent / whole) if is_share else None
+        pupils = amounts.get(cell._replace(measure="membership"), Fraction(0))
+        is_cliff = cell.school_year == LAST_FULL_YEAR and pupils
+        found[cell._replace(measure=RELIEF[1])] = (
+            float(amounts[cell] / pupils) if is_cliff else None
+        )
+        paid = amounts[cell._replace(group_category="kind", group_value="PERSONNEL")]
+        is_share = amounts[cell] > 0 and 0 <= paid <= amounts[cell]
+        found[cell._replace(measure=RELIEF[2])] = float(paid / amounts[cell]) if is_share else None
     return found
