@@ -64,9 +64,9 @@ def test_nothing_is_derived_that_the_raw_files_do_not_make(derived, recomputed):
 
 def test_every_lea_and_the_state_is_answered_about_every_derived_metric(derived, built):
     asked = {cell[:3] for cell in built.metrics if cell.org_level in ("LEA", "SEA")}
-    missing = {(organization, metric) for organization in asked for metric in segregation.METRICS} - {
-        (cell[:3], cell.measure) for cell in derived
-    }
+    missing = {
+        (organization, metric) for organization in asked for metric in segregation.METRICS
+    } - {(cell[:3], cell.measure) for cell in derived}
 
     assert not missing
 
