@@ -32,7 +32,9 @@ FACT_COLUMNS = (
 )
 # What the derived models may read beside the facts, none of which speaks of persons: relations of
 # schema `intermediate`, and every seed.
-PUBLIC = frozenset({"int_organizations", "int_identification", "int_labor"})
+PUBLIC = frozenset(
+    {"int_organizations", "int_identification", "int_identified_schools", "int_labor"}
+)
 # Marts that speak of definitions only, and are published as they are.
 REFERENCE = frozenset({"dim_metric", "dim_state_definition"})
 
