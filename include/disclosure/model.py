@@ -36,6 +36,7 @@ PUBLIC = frozenset(
     {
         "int_organizations",
         "int_identification",
+        "int_identified_schools",
         "int_labor",
         "int_occupations",
         "int_program_occupations",
