@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -102,6 +103,10 @@ class Extract(Strict):
     source: str
     # A JSON file beside the extract: {rows, sha256, as_of, submission}.
     manifest: str | None = None
+    # By when the file of a school year is promised: a date in which `{school_year}` and, for the
+    # autumn in which that year begins, `{previous_year}` are filled in: "{previous_year}-11-15".
+    # The day after, a file that is not loaded is late, which is told to whom it concerns.
+    due: str | None = None
     layout: Layout = Layout()
     key: tuple[str, ...] = Field(min_length=1)
     rows: tuple[int, int]
@@ -132,6 +137,8 @@ class Extract(Strict):
         named = [*self.key, *self.layout.positions, *(c for f in self.footers for c in f)]
         if unknown := sorted(set(named) - set(self.columns)):
             raise ValueError(f"{', '.join(unknown)} named, but not declared under columns")
+        for year in self.school_years:
+            self.promised(year)
         seen: dict[str, str] = {}
         for name, column in self.columns.items():
             for header in column.headers:
@@ -143,6 +150,19 @@ class Extract(Strict):
         """Where the file of one school year is, relative or absolute."""
         return dated(self.source, school_year)
 
+    def promised(self, school_year: int) -> date | None:
+        """By when the file of one school year is promised, if anybody promised it."""
+        if self.due is None:
+            return None
+        try:
+            told = self.due.format(school_year=school_year, previous_year=school_year - 1)
+            return date.fromisoformat(told)
+        except (ValueError, KeyError, IndexError):
+            raise ValueError(
+                f"due: {self.due!r} is no date for school year {school_year}; write a date such as "
+                "'{previous_year}-11-15' or '{school_year}-09-30'"
+            ) from None
+
     @property
     def personal_columns(self) -> list[str]:
         return [name for name, column in self.columns.items() if column.personal]
@@ -150,7 +170,8 @@ class Extract(Strict):
     @property
     def fingerprint(self) -> str:
         """Changes whenever the same bytes could load differently."""
-        told = self.model_dump(exclude={"description", "group", "school_years", "source", "rows"})
+        untold = {"description", "group", "school_years", "source", "rows", "due"}
+        told = self.model_dump(exclude=untold)
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 

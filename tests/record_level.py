@@ -199,6 +199,16 @@ def make_odd(folder: Path) -> None:
             {"amount": "55.55", "school_id": "CENTRAL", "project": "ODD3"},
             # A school that nobody is a member of.
             {"amount": "44.44", "school_id": "ODDSCHOOL"},
+            # At the edges of current spending.
+            {"amount": "1000.01", "function": "3200"},
+            {"amount": "2000.02", "function": "3300"},
+            {"amount": "4000.04", "function": "3000"},
+            {"amount": "8000.08", "object": "730", "exclusion": "CAPITAL"},
+            {"amount": "16000.16", "exclusion": "ADULT"},
+            # Relief that is ESSER's, and relief that is not.
+            {"amount": "320.32", "source": "FED", "assistance_listing": "84.425D"},
+            {"amount": "640.64", "source": "FED", "assistance_listing": "84.425R", "project": "R"},
+            {"amount": "1280.10", "source": "FED", "assistance_listing": "84.425", "object": "110"},
         ]
         return told + [local | row for row in odd]
 

@@ -35,16 +35,22 @@ RATES = {
     "chronic_absence_rate": ("chronically_absent", "attendance_eligible"),
     "graduation_rate_4yr": ("graduates_4yr", "cohort_4yr"),
     "graduation_rate_5yr": ("graduates_5yr", "cohort_5yr"),
-    "ppe_total": ("expenditure", "finance_pupils"),
     "ppe_federal": ("expenditure_federal", "finance_pupils"),
     "ppe_state": ("expenditure_state", "finance_pupils"),
     "ppe_local": ("expenditure_local", "finance_pupils"),
+    "ppe_state_local": ("expenditure_state_local", "finance_pupils"),
     "ppe_personnel": ("expenditure_personnel", "finance_pupils"),
     "ppe_nonpersonnel": ("expenditure_nonpersonnel", "finance_pupils"),
     "inexperienced_teacher_rate": ("inexperienced_teachers", "teachers"),
     "provisional_teacher_rate": ("provisional_teachers", "teachers"),
     "inexperienced_principal_rate": ("inexperienced_principals", "principals"),
     "cte_participation_rate": ("cte_participants", "grade_9_12_students"),
+}
+# Metrics of dollars by group over all pupils.
+DOLLARS = {
+    "ppe_total": ("expenditure", "finance_pupils"),
+    "ppe_current": ("expenditure_current", "finance_pupils"),
+    "ppe_federal_relief": ("expenditure_relief", "finance_pupils"),
 }
 COUNTS = ("membership", "average_daily_membership", "staff_fte", "cte_concentrators")
 
@@ -57,7 +63,8 @@ ORIGIN = {
     "graduation_cohort": ("cohort_4yr", "graduates_4yr", "cohort_5yr", "graduates_5yr"),
     "finance_ledger": (
         "expenditure", "expenditure_federal", "expenditure_state", "expenditure_local",
-        "expenditure_personnel", "expenditure_nonpersonnel",
+        "expenditure_personnel", "expenditure_nonpersonnel", "expenditure_state_local",
+        "expenditure_current", "expenditure_relief",
     ),
     "staff_assignment": (
         "staff_fte", "teachers", "inexperienced_teachers", "provisional_teachers", "principals",
@@ -274,6 +281,7 @@ def _spending(add: Add, ledger: list[Row], state: str) -> None:
                 add(organization, f"expenditure_{name}", [EVERYONE], amount)
             for kind, holds in (("personnel", is_personnel), ("nonpersonnel", not is_personnel)):
                 add(organization, f"expenditure_{kind}", [EVERYONE], dollars if holds else 0)
+            _report_card(add, organization, line, dollars)
 
 
 def _staff(add: Add, assignments: list[Row], state: str) -> None:
@@ -334,4 +342,43 @@ def metrics(amounts: Amounts) -> dict[Cell, Value]:
         for metric, (above, below) in RATES.items():
             if cell.measure == below and (*cell[:3], above) in asked:
                 over(cell._replace(measure=above), cell, metric)
+        for metric, (above, below) in DOLLARS.items():
+            if cell.measure == above:
+                over(cell, everyone._replace(measure=below), metric)
     return told
+
+
+# ---------------------------------------------------------------- finance
+
+ESSER = {"84.425", "84.425D", "84.425U", "84.425W"}
+
+
+def _report_card(add: Add, organization: Organization, line: Row, dollars: Fraction) -> None:
+    """Dollars by source and kind: all, current (34 CFR 200.35) and federal relief."""
+    source = "FED" if line["source"] == "FED" else "STATE_LOCAL"
+    kind = "PERSONNEL" if line["object"][0] in "12" else "NONPERSONNEL"
+    function = int(line["function"])
+    is_current = (
+        (1000 <= function < 3000 or 3100 <= function < 3300)
+        and not 700 <= int(line["object"]) < 800
+        and not line["exclusion"]
+    )
+    is_relief = line["assistance_listing"] in ESSER
+    kinds = ("PERSONNEL", "NONPERSONNEL")
+    for one in kinds:
+        amount = dollars if is_relief and one == kind else 0
+        add(organization, "expenditure_relief", [("kind", one)], amount)
+    add(organization, "expenditure_relief", [EVERYONE], dollars if is_relief else 0)
+    add(organization, "expenditure_state_local", [EVERYONE], dollars * (source != "FED"))
+    for measure, holds in (("expenditure", True), ("expenditure_current", is_current)):
+        if measure != "expenditure":
+            add(organization, measure, [EVERYONE], dollars if holds else 0)
+        for a in ("FED", "STATE_LOCAL"):
+            for b in kinds:
+                is_it = holds and (a, b) == (source, kind)
+                add(organization, measure, [("source*kind", f"{a}*{b}")], dollars if is_it else 0)
+            is_it = holds and a == source
+            add(organization, measure, [("source", a)], dollars if is_it else 0)
+        for b in kinds:
+            is_it = holds and b == kind
+            add(organization, measure, [("kind", b)], dollars if is_it else 0)

@@ -5,6 +5,8 @@
 {%- set derived = [
     'int_cte_gap_metrics',
     'int_labor_metrics',
+    'int_equity_metrics',
+    'int_relief_metrics',
 ] -%}
 
 with
