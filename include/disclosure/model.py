@@ -54,7 +54,7 @@ class Kind(StrEnum):
 
     PEOPLE = "people"  # a count of people, whole or in full-time equivalents
     RATE = "rate"  # a part of a count of people
-    MONEY = "money"  # dollars over a count of people
+    MONEY = "money"  # dollars (hours, points) over a count of people
     RATIO = "ratio"  # one count of people over another of other people
 
 
@@ -67,6 +67,10 @@ KINDS = {
     "fraction of principals": Kind.RATE,
     "US dollars per pupil": Kind.MONEY,
     "students per teacher": Kind.RATIO,
+    "fraction of places": Kind.RATE,
+    "hours per place": Kind.MONEY,
+    "employers": Kind.PEOPLE,
+    "points per student": Kind.MONEY,
 }
 
 

@@ -1,6 +1,7 @@
 {#
-    The labor market as metrics of LEAs and of the state: an LEA's market is its region's, the state's is the
-    region of its own name, or else all regions in which it has LEAs. Where regions and LEAs do not go by the same names, there is nothing to say.
+    The labor market as metrics of LEAs and of the state: an LEA's market is its region's, the state's is the region of
+    its own name, or else all regions in which it has LEAs. Where regions and LEAs do not go by the same names, there
+    is nothing to say.
 #}
 with
 
