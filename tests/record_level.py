@@ -89,7 +89,11 @@ def make_odd(folder: Path) -> None:
             {"student_id": "ODD07", "days_enrolled": "0", "days_absent": "0"},
             # Enough days only for the LEA, only for the state.
             {"student_id": "ODD08"} | short,
-            {"student_id": "ODD08", "count_date": "N"} | short | later | nearby,
+            # Suspended at the second school only.
+            {"student_id": "ODD08", "count_date": "N", "out_of_school_suspensions": "2"}
+            | short
+            | later
+            | nearby,
             {"student_id": "ODD09"} | short,
             {"student_id": "ODD09", "count_date": "N"} | short | later | there,
             # Counted twice, against the rules, and described in two ways; on one day, and later.
@@ -235,6 +239,24 @@ def make_odd(folder: Path) -> None:
             # A principal who teaches: two careers, each with its own years.
             {"staff_id": "ODDF", "prior_years": "9", "credential_type": "PROVISIONAL"},
             {"staff_id": "ODDF", "prior_years": "0", "staff_class": "SCHADM", "is_principal": "Y"},
+            # Courses: endorsed whatever the LEA says, not endorsed, of no list.
+            {
+                "staff_id": "ODDG",
+                "course_code": "MAT1",
+                "endorsements": "ENG; MAT",
+                "is_out_of_field": "Y",
+            },
+            {"staff_id": "ODDH", "course_code": "MAT1", "endorsements": "", "is_out_of_field": "N"},
+            {
+                "staff_id": "ODDI",
+                "course_code": "XYZ",
+                "endorsements": "ENG",
+                "is_out_of_field": "Y",
+            },
+            # Two races, and none.
+            {"staff_id": "ODDJ", "race": "WH7"},
+            {"staff_id": "ODDJ", "race": "BL7", "school_id": near},
+            {"staff_id": "ODDK", "race": ""},
         ]
         return told + [teacher | row for row in odd]
 

@@ -71,6 +71,13 @@ KINDS = {
     "hours per place": Kind.MONEY,
     "employers": Kind.PEOPLE,
     "points per student": Kind.MONEY,
+    "students suspended (or suspensions) per student": Kind.RATE,
+    "fraction of teacher full-time equivalents": Kind.RATE,
+    "prekindergarten students per kindergarten student": Kind.RATIO,
+    "students per counselor": Kind.RATIO,
+    "students per school psychologist": Kind.RATIO,
+    "students per school social worker": Kind.RATIO,
+    "students per school nurse": Kind.RATIO,
 }
 
 
@@ -108,6 +115,22 @@ OPERANDS: dict[str, tuple[Operand | None, Operand | None]] = {
     "average_daily_membership": (Operand("membership"), None),
     "group_share": (Operand("membership"), Operand("membership", "all", "all")),
     "students_per_teacher": (Operand("membership"), Operand("staff_fte", "staff_class", "TCH")),
+    "students_per_counselor": (Operand("membership"), Operand("staff_fte", "staff_class", "GUI")),
+    "students_per_psychologist": (
+        Operand("membership"),
+        Operand("staff_fte", "staff_class", "SCHPSYCH"),
+    ),
+    "students_per_social_worker": (
+        Operand("membership"),
+        Operand("staff_fte", "support_role", "SOCIAL_WORKER"),
+    ),
+    "students_per_nurse": (Operand("membership"), Operand("staff_fte", "support_role", "NURSE")),
+    "out_of_field_teacher_rate": (None, Operand("staff_fte", "staff_class", "TCH")),
+    "suspension_rate": (None, Operand("membership")),
+    "prekindergarten_per_kindergarten": (
+        Operand("membership", "grade", "PK"),
+        Operand("membership", "grade", "KG"),
+    ),
 }
 
 # Counts of the pupils by whom money is divided, or near enough to give them away.

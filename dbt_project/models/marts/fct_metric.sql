@@ -3,10 +3,13 @@
     model that reads `int_base_metrics`, the organizations and seeds, and no measure.
 #}
 {%- set derived = [
-    'int_cte_gap_metrics',
-    'int_labor_metrics',
     'int_equity_metrics',
     'int_relief_metrics',
+    'int_segregation_metrics',
+    'int_parity_metrics',
+    'int_equity_gap_metrics',
+    'int_cte_gap_metrics',
+    'int_labor_metrics',
 ] -%}
 
 with
