@@ -49,7 +49,9 @@ DOLLARS = (
 # Numbers that are no amounts of anything: they may be below zero, and move without anything moving.
 STATISTIC = """metric_id in (
     select metric_id from dim_metric
-    where unit like 'difference %' or unit in ('index', 'correlation coefficient', 'elasticity')
+    where
+        unit like 'difference %' or unit like 'index%' or unit like 'ratio%'
+        or unit in ('correlation coefficient', 'elasticity', 'percentage points')
 )"""
 
 # From where on a difference is more than rounding: half a person, or one in two thousand.
