@@ -29,6 +29,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from pendulum import datetime, duration
 
 from include.registry import State, states
+from ops.retries import UNLESS_IT_SAID_WHY
 
 # Publishers' servers are flaky, so fetching waits and tries again. How long is the deployment's
 # choice: five minutes suit a nightly run, nobody wants them while looking on.
@@ -46,6 +47,7 @@ def chosen(param: str):
     retries=FETCH_RETRIES,
     retry_delay=FETCH_RETRY_DELAY,
     retry_exponential_backoff=True,
+    retry_policy=None,
     doc_md="Copy the publisher's file, byte for byte. A failure means that it could not be had: "
     "the address, the network or the publisher's server. Clearing is safe.",
 )
@@ -82,6 +84,7 @@ def check(state: str, extract: str, sha256: str) -> str:
 
 @task(
     retries=1,
+    retry_policy=None,
     doc_md="Replace this year's partition of the lake with the checked rows, in one rename. A "
     "failure means that the disk is full or not writable; the last good load stays. Clearing "
     "is safe.",
@@ -190,7 +193,7 @@ def ingest(state: State) -> None:
                 "Empty: the deployment's STATEWIDE_EXTRACTS.",
             ),
         },
-        default_args={"owner": state.owner, "retries": 0},
+        default_args={"owner": state.owner, **UNLESS_IT_SAID_WHY},
         tags=["ingest", state.state],
     )
     def ingest_state():

@@ -19,6 +19,7 @@ from airflow.sdk import Asset, Param, dag, get_current_context, get_parsing_cont
 from pendulum import datetime, duration
 
 from include.registry import State, states
+from ops.retries import UNLESS_IT_SAID_WHY
 
 
 @task(
@@ -66,6 +67,7 @@ def protect(state: str, build: str) -> str:
     # A store that is away for a moment; running again is safe.
     retries=3,
     retry_delay=duration(seconds=10),
+    retry_policy=None,
     doc_md="Write the release whole, then point readers at it. A failure leaves the last release "
     "in place. Clearing is safe.",
 )
@@ -96,7 +98,7 @@ def publish(state: State) -> None:
                 description="Publishes although readers lose something.",
             )
         },
-        default_args={"owner": state.owner, "retries": 0},
+        default_args={"owner": state.owner, **UNLESS_IT_SAID_WHY},
         tags=["publish", state.state],
     )
     def publish_state():

@@ -9,7 +9,7 @@ Containers (`docker-compose.yaml`), systemd (`deploy/systemd/`) and the test of 
 start their processes with this. Settings come from the environment; a process that misses a secret,
 or was given one that anybody could guess, does not start. What a process does not need is taken
 out of its environment: a worker, which runs the state's files through code, cannot read Airflow's
-database, and the processes that people talk to have neither the key of the identifiers nor the lake.
+database, and what people talk to has neither the key of the identifiers nor the lake.
 """
 
 from __future__ import annotations
@@ -164,7 +164,8 @@ def environment(settings: Mapping[str, str], component: str) -> dict[str, str]:
     """The whole environment of one component. Raises Unfit."""
     require_fit(settings, component)
     kept = {name: value for name, value in settings.items() if not _is_of_others(name, component)}
-    return kept | _airflow(settings, component) | {
+    # What is named as Airflow names it wins, as everywhere in Airflow.
+    return _airflow(settings, component) | kept | {
         "AIRFLOW_HOME": settings.get("AIRFLOW_HOME") or str(lake.machine() / "airflow"),
         "STATEWIDE_HOME": str(lake.machine()),
         "PYTHONPATH": str(ROOT),
@@ -339,7 +340,7 @@ def write_settings(path: Path) -> None:
     """Write a new file of settings, owner only. Raises FileExistsError: keys are not made twice."""
     meanings = {setting.name: setting.meaning for setting in SETTINGS}
     lines = [
-        "# Settings of docker-compose.yaml. Whoever reads this file can read everything: keep it to",
+        "# Settings of docker-compose.yaml. Who reads this file can read everything: keep it to",
         f"# its owner, and a copy of {identifiers.VARIABLE} somewhere else.",
     ]
     for name, value in made_settings().items():
