@@ -6,6 +6,7 @@
 #   make publish STATE=nc [REASON=...]                  publish what is loaded
 #   make up / make down                                 Airflow with its UI
 #   make releases STATE=nc / make rollback STATE=nc [RELEASE=...]
+#   make env                                            settings of docker-compose.yaml, in .env
 #   make bench                                          DAGs against one bare script
 #   make pictures                                       the documentation's, of Airflow (Chromium)
 #   make lint / make lock                               for who changes the code
@@ -23,7 +24,7 @@ ifdef SCHEDULES
 export STATEWIDE_SCHEDULES := $(SCHEDULES)
 endif
 
-.PHONY: setup demo test refresh publish up down releases rollback bench lint lock
+.PHONY: setup demo test refresh publish up down releases rollback env bench lint lock
 .DEFAULT_GOAL := demo
 
 setup:
@@ -57,6 +58,9 @@ releases: setup
 
 rollback: setup
 	@$(RUN) -m include.release rollback --state "$$STATE" $(if $(RELEASE),--to "$$RELEASE")
+
+env: setup
+	@$(RUN) -m ops.deployment env
 
 bench: setup
 	@$(RUN) -m ops.bench

@@ -724,6 +724,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 code = 1
         if not told.every:
             return int(code)
+        # Says that somebody looks, also when there was nothing new.
+        (lake.private(lake.machine()) / "viewed").touch()
         time.sleep(told.every)
 
 
