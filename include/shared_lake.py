@@ -533,11 +533,26 @@ def _trim_cache() -> None:
         total -= size
 
 
+def _key_check() -> bytes:
+    from include import identifiers
+
+    return json.dumps({"key": identifiers.key_check()}).encode()
+
+
+def change_key() -> None:
+    """From now on the lake's key is this machine's; machines that have another are refused.
+
+    Files that name people have to be loaded again: `ops.rekey` does both. Raises LostRace.
+    """
+    store = _store()
+    store.swap("key-check.json", store.read("key-check.json"), _key_check())
+
+
 def _require_key(store: ObjectStore) -> None:
     """One person has one name in the whole lake, so every machine has to have the same key."""
     from include import identifiers
 
-    told = json.dumps({"key": identifiers.key_check()}).encode()
+    told = _key_check()
     seen = store.read("key-check.json")
     if seen.content is None:
         try:

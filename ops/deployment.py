@@ -6,6 +6,7 @@
     python -m ops.deployment prepare                 database, roles, pools, the first user
     python -m ops.deployment buckets                 the buckets that lake and releases are in
     python -m ops.deployment healthy COMPONENT       whether one does its work: for health checks
+    python -m ops.deployment airflow ...             Airflow's own command line
     python -m ops.deployment api-server | scheduler | dag-processor | triggerer | worker | view
 
 Containers (`docker-compose.yaml`), systemd (`deploy/systemd/`) and the test of the topology all
@@ -133,7 +134,7 @@ def problems(settings: Mapping[str, str], component: str) -> list[str]:
             continue
         if not setting.secret:
             continue
-        if value.lower() in {known.lower() for known in KNOWN}:
+        if {it.lower() for it in value.split(",")} & {known.lower() for known in KNOWN}:
             found.append(f"{setting.name} is a value that everybody knows")
         elif len(value) < SHORTEST or len(set(value)) < 8:
             found.append(f"{setting.name} can be guessed: it needs {SHORTEST} random characters")
@@ -420,7 +421,7 @@ def split_settings(source: Path, folder: Path) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run one command. An airflow process takes this one's place."""
     told = sys.argv[1:] if arguments is None else arguments
-    known = ("env", "split", "check", "healthy", *COMPONENTS)
+    known = ("env", "split", "check", "healthy", "airflow", *COMPONENTS)
     if not told or told[0] not in known:
         print(f"say one of: {', '.join(known)}", file=sys.stderr)
         return 2
@@ -441,7 +442,8 @@ def main(arguments: list[str] | None = None) -> int:
             return 1 if found else 0
         if component == "healthy":
             return _told_of_health(more[0])
-        made = environment(os.environ, component)
+        # Its command line is for whoever may do anything.
+        made = environment(os.environ, "prepare" if component == "airflow" else component)
     except FileExistsError as error:
         print(f"{error.filename} is there already, and its keys may be in use", file=sys.stderr)
         return 1
@@ -477,6 +479,8 @@ def _again(settings: Mapping[str, str]) -> dict[str, str]:
 def _command(component: str) -> list[str]:
     if component == "view":
         return ["-m", "include.shared_lake", "view", "--every", "60"]
+    if component == "airflow":
+        return ["-m", "airflow"]
     if component == "worker":
         # What workers would tell each other is asked of nobody.
         return [
