@@ -9,6 +9,7 @@
 #   make env                                            settings of docker-compose.yaml, in .env
 #   make bench                                          DAGs against one bare script
 #   make pictures                                       the documentation's, of Airflow (Chromium)
+#   make mutations                                      mistakes made on purpose, and who notices
 #   make lint / make lock                               for who changes the code
 #
 # Runtime state is kept under STATEWIDE_HOME (default: var/).
@@ -24,7 +25,7 @@ ifdef SCHEDULES
 export STATEWIDE_SCHEDULES := $(SCHEDULES)
 endif
 
-.PHONY: setup demo test refresh publish up down releases rollback env bench lint lock
+.PHONY: setup demo test refresh publish up down releases rollback env bench pictures mutations lint lock
 .DEFAULT_GOAL := demo
 
 setup:
@@ -67,6 +68,9 @@ bench: setup
 
 pictures: setup
 	@$(RUN) -m ops.pictures
+
+mutations: setup
+	@$(RUN) -m ops.mutations --only "$(ONLY)"
 
 lint: setup
 	@$(RUN) -m ruff check .

@@ -683,6 +683,7 @@ def _published(promise: Mapping[str, Any]) -> dict[str, Any]:
         "observed",
         "first_rows",
         "overridden",
+        "needs_approval",
         "what_to_do",
     )
     return {name: promise[name] for name in told if promise.get(name) is not None}

@@ -46,7 +46,17 @@ from typing import Any
 
 import duckdb
 
-from include import dbt, dictionary, disclosure, exports, lake, registry, shared_lake, warehouse
+from include import (
+    approvals,
+    dbt,
+    dictionary,
+    disclosure,
+    exports,
+    lake,
+    registry,
+    shared_lake,
+    warehouse,
+)
 from include.object_store import DifferentContent, ObjectStore, StoreFailed
 
 log = logging.getLogger(__name__)
@@ -130,7 +140,8 @@ def publish(
             _upload(store, state, name)
         is_new = current(state) != name
         if not is_made or history.wanted != name:
-            _remember(state, "publish", name, inputs=lake.digest(manifest["inputs"]))
+            approval = {"approval": manifest["approval"]} if manifest["approval"] else {}
+            _remember(state, "publish", name, inputs=lake.digest(manifest["inputs"]), **approval)
         if store:
             _swap(store, state, name, seen)
         _move(state, name)
@@ -246,6 +257,10 @@ def _manifest(state: str, build: str) -> dict[str, Any]:
     """
     exact = warehouse.path(state, build)
     told = _protection(state, build, exact)
+    try:
+        approval = approvals.require(state, build)
+    except approvals.NotApproved as error:
+        raise NotReady(str(error)) from None
     loads = _inputs(state, build)
     inputs = [{key: load[key] for key in LOAD} for load in loads]
     code = {"sha256": warehouse.code_version(state), "version": _version()}
@@ -261,6 +276,8 @@ def _manifest(state: str, build: str) -> dict[str, Any]:
         ],
         "code": code,
         "checks": _checks(state, build),
+        # Who said yes to figures that moved, and why; null where nothing did.
+        "approval": approval.told() if approval else None,
         "disclosure": {key: told[key] for key in ("policy", "cells", "rules", "metrics")},
     }
 
@@ -566,11 +583,13 @@ def _same_but_for_checks(store: ObjectStore, state: str, name: str, manifest: Pa
     """Whether the store's manifest tells of the same release, made when another was current.
 
     Some promises compare with the release that readers had, so a release that was lost here and is
-    made again may have warned of other things. All its other files are the same, byte for byte.
+    made again may have warned of other things, and been approved or not. All its other files are
+    the same, byte for byte.
     """
     theirs = json.loads(store.read(f"{state}/{name}/{MANIFEST}").content or b"{}")
     ours = json.loads(manifest.read_text())
-    return theirs | {"checks": None} == ours | {"checks": None}
+    of_the_moment = {"checks": None, "approval": None}
+    return theirs | of_the_moment == ours | of_the_moment
 
 
 def _swap(store: ObjectStore, state: str, name: str, seen: Any) -> bool:

@@ -27,6 +27,8 @@ ROOT = Path(__file__).parents[1]
 # What can change a number. DAGs and operations move bytes; they do not make them.
 CODE = ["include", "expectations", "dbt_project", "requirements.txt"]
 UNCODED = {".pyc", ".duckdb"}
+# They look at what was made and tell of it; a word changed in a message makes no new release.
+ONLOOKERS = ("status", "differences", "incidents", "watch", "retention")
 
 
 class EvidenceLost(LookupError):
@@ -58,10 +60,13 @@ def _files(root: Path) -> list[Path]:
 
 
 def _is_of_others(name: Path, state: str) -> bool:
+    """Whether a file is of other states, or of nobody whose numbers we mean."""
     if name.parts[:2] == ("include", "states"):
         return name.stem != state
     if name.parts[:3] == ("dbt_project", "models", "staging"):
         return name.parts[3] not in (state, "standard")
+    if name.parts[0] == "include" and name.stem in ONLOOKERS:
+        return True
     return name.parts[:2] == ("include", "demo")
 
 
@@ -125,6 +130,8 @@ def show_lake(
     # A record-level state may send only some of the standard extracts; the others are empty.
     standard = registry.standard_extracts() if registry.sends_records(state) else {}
     relations = {name: (name, list(declared["columns"])) for name, declared in standard.items()}
+    for name, declared in registry.reference_extracts().items():
+        relations[f"reference_{name}"] = (name, list(declared["columns"]))
     loaded: dict[str, list[tuple[lake.Load, Path]]] = {}
     for load, rows in loads:
         loaded.setdefault(load.extract, []).append((load, rows))
@@ -147,6 +154,8 @@ def show_lake(
 
 
 def _relation(state: str, extract: str) -> str:
+    if registry.is_reference(state, extract):
+        return f"reference_{extract}"
     return extract if registry.is_standard(state, extract) else f"{state}_{extract}"
 
 

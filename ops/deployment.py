@@ -79,7 +79,7 @@ SETTINGS = (
     Setting("STATEWIDE_API", "where processes find the api-server: http://host:port", EVERYBODY),
     Setting(
         "STATEWIDE_BASE_URL", "where people find it; https if it is not this machine",
-        DATABASE_USERS,
+        DATABASE_USERS | {"worker"},
     ),
     Setting(
         "STATEWIDE_FERNET_KEY", "encrypts connections and variables; new,old while it is rotated",
@@ -223,10 +223,11 @@ def _airflow(settings: Mapping[str, str], component: str) -> dict[str, str]:
             "DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2://{place}",
             "CORE__FERNET_KEY": settings["STATEWIDE_FERNET_KEY"],
             "API_AUTH__JWT_SECRET": settings["STATEWIDE_JWT_SECRET"],
-            "API__BASE_URL": settings["STATEWIDE_BASE_URL"],
             "FAB__COOKIE_SECURE": settings["STATEWIDE_BASE_URL"].startswith("https:"),
         }
-    if component not in ("view", "buckets"):
+    if component in DATABASE_USERS | {"worker"}:
+        # What is written to people has links.
+        told["API__BASE_URL"] = settings["STATEWIDE_BASE_URL"]
         told["API__SECRET_KEY"] = settings["STATEWIDE_SECRET_KEY"]
     if component in ("scheduler", "worker"):
         password = urllib.parse.quote(settings["STATEWIDE_BROKER_PASSWORD"], safe="")

@@ -1,8 +1,12 @@
-"""Builds as the warehouse makes them, small: a DuckDB file with schema marts, checked."""
+"""Builds as the warehouse makes them, small: a DuckDB file of base metrics and marts, checked.
+
+Their marts are the base metrics themselves: `derive` stands in for dbt, which real builds are for.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -84,13 +88,26 @@ def fact(metric_id: str, **told: Any) -> dict[str, Any]:
 
 
 def insert(connection: duckdb.DuckDBPyConnection, facts: Iterable[dict[str, Any]]) -> None:
-    """Create marts.fct_metric and fill it."""
+    """Create intermediate.int_base_metrics and fill it."""
     shape = ", ".join(f"{name} {type_}" for name, type_ in COLUMNS.items())
-    connection.execute(f"create table marts.fct_metric ({shape})")
+    connection.execute("create schema if not exists intermediate")
+    connection.execute(f"create table intermediate.int_base_metrics ({shape})")
     rows = pa.Table.from_pylist(list(facts), SCHEMA)
     connection.register("given", rows)
-    connection.execute("insert into marts.fct_metric from given")
+    connection.execute("insert into intermediate.int_base_metrics from given")
     connection.unregister("given")
+
+
+def _derive(connection: duckdb.DuckDBPyConnection) -> None:
+    connection.execute("create schema if not exists marts")
+    connection.execute("create table marts.fct_metric as from intermediate.int_base_metrics")
+    connection.execute("create table marts.dim_organization as from intermediate.int_organizations")
+
+
+def derive(_state: str, database: Path) -> None:
+    """What dbt makes of the base metrics, of a build as small as these."""
+    with duckdb.connect(str(database)) as connection:
+        _derive(connection)
 
 
 def warehouse(
@@ -109,7 +126,7 @@ def warehouse(
     path = folder / f"{build}.duckdb"
     path.unlink(missing_ok=True)
     with duckdb.connect(str(path)) as connection:
-        connection.execute("create schema marts")
+        connection.execute("create schema marts; create schema seeds")
         insert(connection, facts)
         connection.execute(
             "create table marts.dim_metric (metric_id varchar, label varchar, definition varchar, "
@@ -123,15 +140,15 @@ def warehouse(
                 [metric, metric.replace("_", " ").capitalize(), f"What {metric} is.", unit],
             )
         connection.execute(
-            "create table marts.dim_organization (state varchar, school_year integer, "
-            "org_level varchar, org_id varchar, name varchar, is_charter boolean, "
-            "poverty_quartile integer)"
+            "create table intermediate.int_organizations (state varchar, school_year integer, "
+            "org_level varchar, org_id varchar, name varchar, is_charter boolean)"
         )
         for number, name in enumerate(names, start=1):
             connection.execute(
-                "insert into marts.dim_organization values (?, 2025, 'SCH', ?, ?, false, 1)",
+                "insert into intermediate.int_organizations values (?, 2025, 'SCH', ?, ?, false)",
                 [state, f"001{number:03}", name],
             )
+        _derive(connection)
         if extra:
             connection.execute(extra)
     path.chmod(0o400)

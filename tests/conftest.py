@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from include import dbt
+from tests import builds, record_level
 from tests import object_store as s3
 
 
@@ -28,8 +30,22 @@ def extracts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder.resolve()
 
 
+@pytest.fixture
+def plain_builds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Builds of tests/builds.py: dbt could make nothing of them, and `derive` stands in for it."""
+    monkeypatch.setattr(dbt, "derive", builds.derive)
+
+
 @pytest.fixture(scope="session")
 def object_store() -> Iterator[s3.ObjectStore]:
     """A real S3 server for the whole session; see tests/object_store.py."""
     with s3.running() as store:
         yield store
+
+
+@pytest.fixture(scope="session", params=record_level.STATES)
+def built(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> record_level.Built:
+    """A random state that sends record-level extracts, built and added up a second time."""
+    return record_level.build(request.param, tmp_path_factory.mktemp(request.param))

@@ -224,18 +224,47 @@ def test_every_row_can_be_walked_back_to_the_bytes(marts, loads):
     assert bare == 0
 
 
-def test_a_release_says_no_more_than_the_agency_does(marts):
-    published = release.publish("ct", pipeline.disclosure.protect("ct", warehouse.current("ct")))
+@pytest.fixture(scope="module")
+def released(marts) -> Iterator[duckdb.DuckDBPyConnection]:
+    release.publish("ct", pipeline.disclosure.protect("ct", warehouse.current("ct")))
     folder = lake.home() / "published" / "ct" / "current"
     with duckdb.connect(str(folder / "statewide.duckdb"), read_only=True) as connection:
-        (small,) = connection.execute(
-            "select count(*) from published.fct_metric "
-            "where metric_id = 'membership' and value between 1 and 5"
-        ).fetchone()
-        state = connection.execute(
-            "select value from published.fct_metric where metric_id = 'membership' "
-            "and school_year = 2017 and org_level = 'SEA' and group_category = 'all'"
-        ).fetchone()
+        yield connection
 
-    assert published
+
+def test_a_release_says_no_more_than_the_agency_does(released):
+    (small,) = released.execute(
+        "select count(*) from published.fct_metric "
+        "where metric_id = 'membership' and value between 1 and 5"
+    ).fetchone()
+    state = released.execute(
+        "select value from published.fct_metric where metric_id = 'membership' "
+        "and school_year = 2017 and org_level = 'SEA' and group_category = 'all'"
+    ).fetchone()
+
     assert (small, state) == (0, (538_893,))
+
+
+def test_a_poverty_quartile_is_told_where_share_and_enrollment_are(released):
+    told = released.execute(
+        """
+        select count(*) filter (where poverty_quartile is not null), count(*) filter (
+            where (poverty_quartile is not null) <> (share is not null and pupils > 0)
+        )
+        from published.dim_organization as organization
+        left join (
+            select state, school_year, org_level, org_id, coalesce(value, value_lower) as share
+            from published.fct_metric
+            where metric_id = 'group_share' and group_value = 'ECODIS'
+        ) using (state, school_year, org_level, org_id)
+        left join (
+            select state, school_year, org_level, org_id, value as pupils
+            from published.fct_metric
+            where metric_id = 'membership' and group_category = 'all'
+        ) using (state, school_year, org_level, org_id)
+        where org_level in ('SCH', 'LEA')
+        """
+    ).fetchone()
+
+    assert told[0] > 0
+    assert told[1] == 0

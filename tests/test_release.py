@@ -22,6 +22,7 @@ from tests import builds
 from tests.builds import fact
 
 ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.usefixtures("plain_builds")
 PUBLISH = "from include import release; print(release.publish('zz', '{build}'))"
 
 

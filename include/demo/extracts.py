@@ -142,6 +142,7 @@ _DUE = {
     "directory": (-1, "10-15"),
     "staff_assignment": (-1, "10-15"),
     "labor_market": (-1, "09-01"),
+    "cip_soc": (-1, "09-01"),
     "student_enrollment": (0, "06-30"),
     "cte_enrollment": (0, "06-30"),
     "graduation_cohort": (0, "09-30"),

@@ -4,8 +4,10 @@
     warehouse/<state>/<build>.disclosure.json     the record: which files, which policy, how many
                                                   cells met each rule; never a value
 
-`model` says what the marts' numbers count, `primary` judges each cell. The protected file lies with
-the restricted ones and is not itself for readers: a release is exported from it.
+`model` says what the base metrics count, `primary` judges each cell of them. Everything else in the
+marts is then made again by dbt, of the cells as they may be told: a gap, an index, a review is a
+function of what is published and can tell no more. The protected file lies with the restricted ones
+and is not itself for readers: a release is exported from it.
 """
 
 from __future__ import annotations
@@ -19,9 +21,9 @@ from typing import Any
 
 import duckdb
 
-from include import lake, registry, shared_lake, warehouse
+from include import dbt, lake, registry, shared_lake, warehouse
 from include.disclosure import model, primary
-from include.disclosure.model import FACTS, Unprotected
+from include.disclosure.model import Unprotected
 
 __all__ = ["Unprotected", "protect", "protected", "record"]
 
@@ -52,7 +54,7 @@ def protect(state: str, build: str) -> str:
         for leftover in finished.parent.glob(f".{finished.name}.*"):
             leftover.unlink()
         part = finished.with_name(f".{finished.name}.{os.getpid()}.part")
-        told = _write(exact, part, policy)
+        told = _write(state, exact, part, policy)
         part.chmod(0o400)
         told |= {
             "build": build,
@@ -73,52 +75,82 @@ def protect(state: str, build: str) -> str:
     return build
 
 
-def _write(exact: Path, part: Path, policy: registry.Disclosure) -> dict[str, Any]:
+def _write(state: str, exact: Path, part: Path, policy: registry.Disclosure) -> dict[str, Any]:
     work = lake.private(lake.machine() / "work")
     # Exact rows may be spilled to disk: into a closed folder, and gone afterwards.
     with tempfile.TemporaryDirectory(dir=work) as spill, duckdb.connect() as connection:
         connection.execute(f"set temp_directory = '{_literal(Path(spill))}'")
         connection.execute(f"attach '{_literal(exact)}' as exact (read_only)")
-        connection.execute(f"attach '{_literal(part)}' as part")
-        tables = model.check(connection, "exact")
-        kinds = model.kinds(connection, "exact.marts")
-        connection.execute("create schema part.published")
-        for table in tables:
-            if table != FACTS:
-                connection.execute(
-                    f'create table part.published."{table}" as '
-                    f'select * from exact.marts."{table}" order by all'
-                )
-        primary.suppress(connection, "exact.marts", "protected", policy, kinds)
-        connection.execute(
-            f"create table part.published.{FACTS} as select * exclude (rule) from temp.protected"
-        )
-        connection.execute(f"update part.published.dim_organization as it {_QUARTILES}")
-        told = _summary(connection, tables)
-        connection.execute("checkpoint part")
-        connection.execute("detach part")
+        model.check(connection, "exact")
+        kinds = model.kinds(connection, "exact")
+        primary.suppress(connection, "exact.intermediate", "protected", policy, kinds)
+        # One path for every state's turn keeps what dbt has parsed.
+        derived = lake.private(work / "derived" / state) / "statewide.duckdb"
+        derived.unlink(missing_ok=True)
+        try:
+            _show(connection, derived)
+            dbt.derive(state, derived)
+            connection.execute(f"attach '{_literal(derived)}' as derived (read_only)")
+            connection.execute(f"attach '{_literal(part)}' as part")
+            tables = _publish(connection)
+            told = _summary(connection, tables)
+            connection.execute("checkpoint part")
+            connection.execute("detach part")
+            connection.execute("detach derived")
+        finally:
+            derived.unlink(missing_ok=True)
     return told
 
 
-# A quartile is a range of a share: it is told of those only whose share and membership are.
-_QUARTILES = """
-set poverty_quartile = null
-where
-    it.poverty_quartile is not null
-    and (
-        select count(distinct metric_id) from part.published.fct_metric as shown
-        where
-            shown.status in ('reported', 'range_coded')
-            and shown.state = it.state
-            and shown.school_year = it.school_year
-            and shown.org_level = it.org_level
-            and shown.org_id = it.org_id
-            and (
-                (metric_id = 'membership' and group_category = 'all')
-                or (metric_id = 'group_share' and group_value = 'ECODIS')
-            )
-    ) < 2
-"""
+def _show(connection: duckdb.DuckDBPyConnection, derived: Path) -> None:
+    """Write the database that derived models read: facts as they may be told, what is public."""
+    connection.execute(f"attach '{_literal(derived)}' as shown")
+    for schema in ("intermediate", "seeds"):
+        connection.execute(f"create schema shown.{schema}")
+        for table in model.tables(connection, "exact", schema):
+            if schema == "seeds" or table in model.PUBLIC:
+                connection.execute(
+                    f'create table shown.{schema}."{table}" as from exact.{schema}."{table}"'
+                )
+    connection.execute(
+        f"create table shown.intermediate.{model.FACTS} as "
+        "select * exclude (rule) from temp.protected"
+    )
+    connection.execute("checkpoint shown")
+    connection.execute("detach shown")
+
+
+def _publish(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Fill part.published with every mart, as made of the protected facts. Returns their names."""
+    tables = model.tables(connection, "exact", "marts")
+    made = set(model.tables(connection, "derived", "marts"))
+    if unknown := sorted(set(tables) - model.REFERENCE - made):
+        raise Unprotected(
+            f"no rule of protection for marts.{', marts.'.join(unknown)}: it is not made of "
+            f"{model.FACTS}; a table of definitions belongs in REFERENCE of "
+            "include/disclosure/model.py"
+        )
+    connection.execute("create schema part.published")
+    for table in tables:
+        source = "exact" if table in model.REFERENCE else "derived"
+        connection.execute(
+            f'create table part.published."{table}" as '
+            f'select * from {source}.marts."{table}" order by all'
+        )
+    # A hidden number leaves its row behind, also where others were made of it.
+    key = "state, school_year, metric_id, org_level, org_id, group_category, group_value"
+    (lost,) = connection.execute(
+        f"select count(*) from (select {key} from exact.marts.fct_metric) "
+        f"full join (select {key}, true as is_told from part.published.fct_metric) "
+        f"using ({key}) where is_told is null"
+    ).fetchone()
+    facts, told = (
+        connection.execute(f"select count(*) from {catalog}.fct_metric").fetchone()[0]
+        for catalog in ("exact.marts", "part.published")
+    )
+    if lost or facts != told:
+        raise Unprotected(f"fct_metric: {facts} rows came in and {told} were protected")
+    return tables
 
 
 def _summary(connection: duckdb.DuckDBPyConnection, tables: list[str]) -> dict[str, Any]:
@@ -133,9 +165,13 @@ def _summary(connection: duckdb.DuckDBPyConnection, tables: list[str]) -> dict[s
         table: connection.execute(f'select count(*) from part.published."{table}"').fetchone()[0]
         for table in tables
     }
-    (facts,) = connection.execute(f"select count(*) from exact.marts.{FACTS}").fetchone()
-    if rows[FACTS] != facts:
-        raise Unprotected(f"{FACTS}: {facts} rows came in and {rows[FACTS]} were protected")
+    (facts,) = connection.execute(
+        f"select count(*) from exact.intermediate.{model.FACTS}"
+    ).fetchone()
+    if sum(rules.values()) != facts:
+        raise Unprotected(
+            f"{model.FACTS}: {facts} rows came in and {sum(rules.values())} were protected"
+        )
     # A policy may contradict itself: a public row that tells a count its own metric withholds.
     exposed = connection.execute(
         f"""

@@ -11,8 +11,9 @@ from enum import StrEnum
 
 import duckdb
 
-# The one table of numbers about people, and its columns in published order.
-FACTS = "fct_metric"
+# The one table of numbers about people, and its columns in published order. All other numbers of
+# the marts are made of its rows, and are made a second time of what may be told of them.
+FACTS = "int_base_metrics"
 FACT_COLUMNS = (
     "state",
     "school_year",
@@ -29,8 +30,19 @@ FACT_COLUMNS = (
     "value_lower",
     "value_upper",
 )
-# Tables that speak of organizations and definitions only, and are published as they are.
-REFERENCE = frozenset({"dim_metric", "dim_organization", "dim_state_definition"})
+# What the derived models may read beside the facts, none of which speaks of persons: relations of
+# schema `intermediate`, and every seed.
+PUBLIC = frozenset(
+    {
+        "int_organizations",
+        "int_identification",
+        "int_labor",
+        "int_occupations",
+        "int_program_occupations",
+    }
+)
+# Marts that speak of definitions only, or of jobs as others publish them: published as they are.
+REFERENCE = frozenset({"dim_metric", "dim_state_definition", "fct_labor_market"})
 
 
 class Unprotected(ValueError):
@@ -55,6 +67,13 @@ KINDS = {
     "fraction of principals": Kind.RATE,
     "US dollars per pupil": Kind.MONEY,
     "students per teacher": Kind.RATIO,
+    "students suspended (or suspensions) per student": Kind.RATE,
+    "fraction of teacher full-time equivalents": Kind.RATE,
+    "prekindergarten students per kindergarten student": Kind.RATIO,
+    "students per counselor": Kind.RATIO,
+    "students per school psychologist": Kind.RATIO,
+    "students per school social worker": Kind.RATIO,
+    "students per school nurse": Kind.RATIO,
 }
 
 
@@ -92,52 +111,73 @@ OPERANDS: dict[str, tuple[Operand | None, Operand | None]] = {
     "average_daily_membership": (Operand("membership"), None),
     "group_share": (Operand("membership"), Operand("membership", "all", "all")),
     "students_per_teacher": (Operand("membership"), Operand("staff_fte", "staff_class", "TCH")),
+    "students_per_counselor": (Operand("membership"), Operand("staff_fte", "staff_class", "GUI")),
+    "students_per_psychologist": (
+        Operand("membership"),
+        Operand("staff_fte", "staff_class", "SCHPSYCH"),
+    ),
+    "students_per_social_worker": (
+        Operand("membership"),
+        Operand("staff_fte", "support_role", "SOCIAL_WORKER"),
+    ),
+    "students_per_nurse": (Operand("membership"), Operand("staff_fte", "support_role", "NURSE")),
+    "out_of_field_teacher_rate": (None, Operand("staff_fte", "staff_class", "TCH")),
+    "suspension_rate": (None, Operand("membership")),
+    "prekindergarten_per_kindergarten": (
+        Operand("membership", "grade", "PK"),
+        Operand("membership", "grade", "KG"),
+    ),
 }
 
 # Counts of the pupils by whom money is divided, or near enough to give them away.
 PUPILS = ("membership", "average_daily_membership")
 
 
-def kinds(connection: duckdb.DuckDBPyConnection, marts: str) -> dict[str, Kind]:
-    """The kind of every metric in `marts`.dim_metric.
+def kinds(connection: duckdb.DuckDBPyConnection, catalog: str) -> dict[str, Kind]:
+    """The kind of every metric of the facts, by its unit in marts.dim_metric.
 
-    Raises Unprotected for a unit not in KINDS, and for a metric of the facts that has no entry.
+    Raises Unprotected for a metric that is not described, and for a unit not in KINDS.
     """
-    units = dict(connection.execute(f"select metric_id, unit from {marts}.dim_metric").fetchall())
-    if unknown := sorted(f"{m} ({u})" for m, u in units.items() if u not in KINDS):
+    used = connection.execute(
+        f"select distinct metric_id, unit from {catalog}.intermediate.{FACTS} "
+        f"left join {catalog}.marts.dim_metric using (metric_id) order by metric_id"
+    ).fetchall()
+    if unknown := [str(metric) for metric, unit in used if unit is None]:
+        raise Unprotected(f"{FACTS}: {', '.join(unknown)} is not described in dim_metric")
+    if unknown := [f"{metric} ({unit})" for metric, unit in used if unit not in KINDS]:
         raise Unprotected(
             f"dim_metric: no rule of protection for the unit of {', '.join(unknown)}; add the unit "
             "to KINDS in include/disclosure/model.py, or correct it in the metrics seed"
         )
-    used = connection.execute(f"select distinct metric_id from {marts}.{FACTS}").fetchall()
-    if unknown := sorted(str(metric) for (metric,) in used if metric not in units):
-        raise Unprotected(f"{FACTS}: {', '.join(unknown)} is not described in dim_metric")
-    return {metric: KINDS[unit] for metric, unit in units.items()}
+    return {metric: KINDS[unit] for metric, unit in used}
 
 
-def check(connection: duckdb.DuckDBPyConnection, catalog: str) -> list[str]:
-    """The marts of a build, once each is known to be protected or to need no protection.
+def tables(connection: duckdb.DuckDBPyConnection, catalog: str, schema: str) -> list[str]:
+    """The names of a schema's tables, sorted."""
+    found = connection.execute(
+        "select table_name from information_schema.tables "
+        "where table_catalog = ? and table_schema = ? order by table_name",
+        [catalog, schema],
+    ).fetchall()
+    return [name for (name,) in found]
+
+
+def check(connection: duckdb.DuckDBPyConnection, catalog: str) -> None:
+    """Look whether the facts of a build are what the rules of protection were written for.
 
     Raises Unprotected naming every table, column or status without a rule.
     """
-    found = connection.execute(
-        "select table_name from information_schema.tables "
-        "where table_catalog = ? and table_schema = 'marts' order by table_name",
-        [catalog],
-    ).fetchall()
-    tables = [name for (name,) in found]
-    if absent := sorted({FACTS, "dim_metric", "dim_organization"} - set(tables)):
-        raise Unprotected(f"the build has no table {', '.join(absent)} in schema marts")
-    if unknown := sorted(set(tables) - REFERENCE - {FACTS}):
-        raise Unprotected(
-            f"no rule of protection for marts.{', marts.'.join(unknown)}; a table without numbers "
-            "about people belongs in REFERENCE of include/disclosure/model.py"
-        )
+    for schema, needed in (
+        ("intermediate", {FACTS, "int_organizations"}),
+        ("marts", {"fct_metric", "dim_metric", "dim_organization"}),
+    ):
+        if absent := sorted(needed - set(tables(connection, catalog, schema))):
+            raise Unprotected(f"the build has no table {', '.join(absent)} in schema {schema}")
     columns = tuple(
         name
         for (name,) in connection.execute(
             "select column_name from information_schema.columns where table_catalog = ? "
-            "and table_schema = 'marts' and table_name = ? order by ordinal_position",
+            "and table_schema = 'intermediate' and table_name = ? order by ordinal_position",
             [catalog, FACTS],
         ).fetchall()
     )
@@ -148,9 +188,8 @@ def check(connection: duckdb.DuckDBPyConnection, catalog: str) -> list[str]:
         )
     known = ", ".join(f"'{status}'" for status in Status)
     odd = connection.execute(
-        f"select distinct coalesce(status, 'null') from {catalog}.marts.{FACTS} "
+        f"select distinct coalesce(status, 'null') from {catalog}.intermediate.{FACTS} "
         f"where status is null or status not in ({known}) order by 1"
     ).fetchall()
     if odd:
         raise Unprotected(f"{FACTS}: unknown status {', '.join(status for (status,) in odd)}")
-    return tables

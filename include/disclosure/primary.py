@@ -41,16 +41,16 @@ HIDING = (
 
 def suppress(
     connection: duckdb.DuckDBPyConnection,
-    marts: str,
+    facts: str,
     into: str,
     policy: Disclosure,
     kinds: Mapping[str, Kind],
 ) -> None:
-    """Create the temporary table `into`: the facts of `marts` as they may be published, and `rule`.
+    """Create the temporary table `into`: the facts as they may be published, and `rule`.
 
-    One row for each row of fct_metric, in the order of all its columns.
+    `facts` is their schema. One row for each row of int_base_metrics, ordered by all columns.
     """
-    connection.execute(f"create or replace temp table cell as {_cells(marts, policy, kinds)}")
+    connection.execute(f"create or replace temp table cell as {_cells(facts, policy, kinds)}")
     connection.execute(f"create or replace temp table judged as {_judged(policy)}")
     connection.execute(f"create or replace temp table decided as {_with_operands()}")
     connection.execute(f"create or replace temp table {into} as {_published()}")
@@ -89,7 +89,7 @@ def _metrics(policy: Disclosure, kinds: Mapping[str, Kind]) -> str:
     )"""
 
 
-def _cells(marts: str, policy: Disclosure, kinds: Mapping[str, Kind]) -> str:
+def _cells(facts: str, policy: Disclosure, kinds: Mapping[str, Kind]) -> str:
     """SQL: every fact with the two counts it tells, or gives away: `part` of `base`."""
     return f"""
     with told as (
@@ -102,7 +102,7 @@ def _cells(marts: str, policy: Disclosure, kinds: Mapping[str, Kind]) -> str:
                 case when value_lower = value_upper then value_lower end
             ) as known,
             metric.* exclude (metric_id)
-        from {marts}.{FACTS} as facts
+        from {facts}.{FACTS} as facts
         inner join {_metrics(policy, kinds)} using (metric_id)
     )
     select

@@ -193,6 +193,7 @@ def spending(data: Path, school_year: int) -> dict[str, pd.DataFrame]:
             "ppe_federal": number(table["federal_perpupil"]),
             "ppe_state": number(table["state_perpupil"]),
             "ppe_local": number(table["local_perpupil"]),
+            "ppe_state_local": number(table["state_perpupil"]) + number(table["local_perpupil"]),
             "ppe_personnel": total * personnel,
             "ppe_nonpersonnel": total - total * personnel,
         }
@@ -201,26 +202,46 @@ def spending(data: Path, school_year: int) -> dict[str, pd.DataFrame]:
     for column in ("total_funds", "federal_funds", "state_funds", "local_funds", "ADM"):
         table[column] = number(table[column])
     whole = table[table["expenditure_category"] == "TOTAL"].set_index("org_id", drop=False)
-    pay = (
-        table[table["expenditure_category"].isin(["SALARIES", "EMPLOYEE BENEFITS"])]
-        .groupby("org_id")["total_funds"]
-        .sum()
-    )
-    whole["personnel"] = pay
-    whole["other"] = whole["total_funds"] - whole["personnel"]
+    paid = table[table["expenditure_category"].isin(["SALARIES", "EMPLOYEE BENEFITS"])]
+    whole["state_local_funds"] = whole["state_funds"] + whole["local_funds"]
+    for source in ("total", "federal", "state", "local"):
+        whole[f"{source}_pay"] = paid.groupby("org_id")[f"{source}_funds"].sum()
+    whole["state_local_pay"] = whole["state_pay"] + whole["local_pay"]
+    for source in ("total", "federal", "state_local"):
+        whole[f"{source}_rest"] = whole[f"{source}_funds"] - whole[f"{source}_pay"]
     named = {
         "ppe_total": "total_funds",
         "ppe_federal": "federal_funds",
         "ppe_state": "state_funds",
         "ppe_local": "local_funds",
-        "ppe_personnel": "personnel",
-        "ppe_nonpersonnel": "other",
+        "ppe_state_local": "state_local_funds",
+        "ppe_personnel": "total_pay",
+        "ppe_nonpersonnel": "total_rest",
     }
-    summed = up(whole.reset_index(drop=True), [*named.values(), "ADM"])
-    return {
+    by_group = {
+        ("all", "all"): "total_funds",
+        ("source", "FED"): "federal_funds",
+        ("source", "STATE_LOCAL"): "state_local_funds",
+        ("kind", "PERSONNEL"): "total_pay",
+        ("kind", "NONPERSONNEL"): "total_rest",
+        ("source*kind", "FED*PERSONNEL"): "federal_pay",
+        ("source*kind", "FED*NONPERSONNEL"): "federal_rest",
+        ("source*kind", "STATE_LOCAL*PERSONNEL"): "state_local_pay",
+        ("source*kind", "STATE_LOCAL*NONPERSONNEL"): "state_local_rest",
+    }
+    columns = sorted({*named.values(), *by_group.values()})
+    summed = up(whole.reset_index(drop=True), [*columns, "ADM"])
+    told = {
         metric: summed.assign(value=summed[column] / summed["ADM"])
         for metric, column in named.items()
     }
+    told["ppe_total"] = pd.concat(
+        summed.assign(
+            group_category=category, group_value=group, value=summed[dollars] / summed["ADM"]
+        )
+        for (category, group), dollars in by_group.items()
+    )
+    return told
 
 
 def teachers(data: Path, school_year: int) -> dict[str, pd.DataFrame]:

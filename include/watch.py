@@ -1,0 +1,68 @@
+"""What is wrong although nothing failed: files that did not come, releases that were not made.
+
+Each look lets exactly what it finds be wrong (`incidents.keep`), so that what is mended closes.
+"""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+
+from include import incidents, lake, registry, shared_lake, status
+
+
+def late() -> None:
+    """Files that were promised by a day that is over, one incident for each state."""
+    for state in _readable():
+        parts = {}
+        for line in status.lines(state):
+            if line.is_late and line.due:
+                refused = " One came and was refused." if line.is_refused else ""
+                parts[f"{line.extract.replace('_', ' ')} {line.school_year}"] = (
+                    "late",
+                    f"promised by {line.due.isoformat()}.{refused}",
+                )
+        incidents.keep(state, "files", parts)
+
+
+def stale() -> None:
+    """Releases that lag behind the lake for longer than `patience`, one incident for each state."""
+    for state in _readable():
+        parts = {}
+        since = status.behind_since(state)
+        if since and datetime.now(UTC) - since > patience():
+            parts["the release that readers see"] = (
+                "stale",
+                f"files loaded since {since:%Y-%m-%d %H:%M} UTC are not in it",
+            )
+        incidents.keep(state, "release", parts)
+
+
+def declarations() -> None:
+    """States' files that cannot be understood, one incident for each."""
+    for state in registry.states():
+        parts = {}
+        try:
+            registry.read(registry.STATES / f"{state}.yml")
+        except registry.BadDeclaration as error:
+            parts[f"{state}.yml"] = ("declaration", incidents.reason_of(error))
+        incidents.keep(state, "declaration", parts)
+
+
+def patience() -> timedelta:
+    """How long readers may be without what is loaded: `STATEWIDE_STALE_HOURS`, default 48."""
+    return timedelta(hours=float(os.environ.get("STATEWIDE_STALE_HOURS") or 48))
+
+
+def _readable() -> list[str]:
+    """States whose file can be understood; the others are told of as such."""
+    found = []
+    for state in registry.states():
+        try:
+            registry.states()[state]
+        except registry.BadDeclaration:
+            continue
+        is_used = shared_lake.is_configured() or (lake.home() / "lake" / state).exists()
+        if is_used or registry.states()[state].schedule:
+            found.append(state)
+    return found
