@@ -7,6 +7,7 @@
 #   make up / make down                                 Airflow with its UI
 #   make releases STATE=nc / make rollback STATE=nc [RELEASE=...]
 #   make env                                            settings of docker-compose.yaml, in .env
+#   make forget [DAYS=400]                              Airflow forgets older runs
 #   make bench                                          DAGs against one bare script
 #   make pictures                                       the documentation's, of Airflow (Chromium)
 #   make mutations                                      mistakes made on purpose, and who notices
@@ -25,7 +26,7 @@ ifdef SCHEDULES
 export STATEWIDE_SCHEDULES := $(SCHEDULES)
 endif
 
-.PHONY: setup demo test refresh publish up down releases rollback env bench pictures mutations lint lock
+.PHONY: setup demo test refresh publish up down releases rollback env forget bench pictures mutations lint lock
 .DEFAULT_GOAL := demo
 
 setup:
@@ -62,6 +63,9 @@ rollback: setup
 
 env: setup
 	@$(RUN) -m ops.deployment env
+
+forget: setup
+	@$(RUN) -m ops.forget $(if $(DAYS),--days "$(DAYS)")
 
 bench: setup
 	@$(RUN) -m ops.bench

@@ -19,6 +19,8 @@ from typing import Any
 from include import differences, disclosure, lake, shared_lake
 
 LEAST_REASON = 10
+CHECKS = "warehouse/{state}/{build}.checks.json"
+ANSWER = "warehouse/{state}/{build}.approval.json"
 # State totals that a question shows; the page has all of them.
 SHOWN = 15
 
@@ -52,7 +54,7 @@ def _path(state: str, build: str) -> Path:
     return lake.warehouse(state) / f"{build}.approval.json"
 
 
-@shared_lake.step("warehouse/{state}/{build}.checks.json")
+@shared_lake.step(CHECKS)
 def moved(state: str, build: str) -> list[str]:
     """What a person has to say yes to, as the promises that were not kept; empty if nothing."""
     path = lake.warehouse(state) / f"{build}.checks.json"
@@ -66,7 +68,7 @@ def moved(state: str, build: str) -> list[str]:
     ]
 
 
-@shared_lake.step("warehouse/{state}/{build}.*.json")
+@shared_lake.step(CHECKS, ANSWER)
 def answer(
     state: str, build: str, *, is_yes: bool, by: str, how: str, reason: str | None
 ) -> Answer:
@@ -85,7 +87,7 @@ def answer(
     return given
 
 
-@shared_lake.step("warehouse/{state}/{build}.*.json")
+@shared_lake.step(CHECKS, ANSWER)
 def answered(state: str, build: str) -> Answer | None:
     """The last word on a build, if it is about what moved as it stands now."""
     path = _path(state, build)
@@ -96,6 +98,7 @@ def answered(state: str, build: str) -> Answer | None:
     return given if set(moved(state, build)) <= set(given.asked) else None
 
 
+@shared_lake.step(CHECKS, ANSWER)
 def require(state: str, build: str) -> Answer | None:
     """The yes that a build was given; None if it needs none. Raises NotApproved."""
     given = answered(state, build)
@@ -129,7 +132,7 @@ def refused_inputs(state: str) -> list[list[dict[str, Any]]]:
     return found
 
 
-@shared_lake.step("warehouse/{state}/{build}.*", "published/{state}/current")
+@shared_lake.step(CHECKS, "warehouse/{state}/{build}.protected.duckdb", "published/{state}/current")
 def question(state: str, build: str) -> str:
     """What a person is asked, as Markdown: what moved, as readers would see it.
 
@@ -141,10 +144,10 @@ def question(state: str, build: str) -> str:
         "",
         *(f"- {_plain(promise)}" for promise in moved(state, build)),
     ]
-    last = lake.published(state) / "current" / "statewide.duckdb"
-    if last.parent.is_symlink():
-        seen = os.readlink(last.parent)
-        shared_lake.bring(state, f"published/{state}/{seen}/statewide.duckdb")
+    pointer = lake.published(state) / "current"
+    if pointer.is_symlink():
+        shared_lake.bring(state, f"published/{state}/{os.readlink(pointer)}/statewide.duckdb")
+    last = pointer / "statewide.duckdb"
     if last.exists():
         found = differences.between(last, disclosure.protected(state, build))
         lines += ["", "| School year | Metric | Readers have | Would have | Change |"]

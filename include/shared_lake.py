@@ -58,11 +58,7 @@ log = logging.getLogger(__name__)
 VARIABLE = "STATEWIDE_LAKE"
 FORMAT = 1
 # What of STATEWIDE_HOME is the lake: folders with a folder for each state.
-FOLDERS = (
-    "landed", "checked", "quarantine", "lake", "warehouse", "published", "docs", "incidents"
-)  # fmt: skip
-# What is of no state, and kept like one: what is wrong now, and who has been told.
-OPERATIONS = "operations"
+FOLDERS = ("landed", "checked", "quarantine", "lake", "warehouse", "published", "docs")
 # What in them is one machine's own work under way.
 OWN = {"partial", "archives", "building"}
 # Lines that are only ever added, and that nothing depends on: two writers' lines are both kept.
@@ -113,16 +109,13 @@ def folder() -> Path | None:
     return step_now.folder if step_now else None
 
 
-def step(
-    *needs: str, moves_pointer: bool = False, of: str | None = None
-) -> Callable[[Callable], Callable]:
+def step(*needs: str, moves_pointer: bool = False) -> Callable[[Callable], Callable]:
     """Decorates a function that works on one state's lake, so that it also works on a shared one.
 
     `needs` are patterns of the files that it reads (`lake/{state}/*`), with its own arguments in
     braces; what it only comes to know later it asks for with `bring`. It has to be safe to run
     again: it is, when another step changed the same files meanwhile. Not so if it `moves_pointer`:
-    then somebody has decided otherwise, and it raises Overtaken. The state is the argument of that
-    name, or what it is `of`.
+    then somebody has decided otherwise, and it raises Overtaken.
     """
 
     def decorate(function: Callable) -> Callable:
@@ -135,7 +128,7 @@ def step(
             told = signature.bind(*arguments, **named)
             told.apply_defaults()
             patterns = [pattern.format(**told.arguments) for pattern in needs]
-            state = of or told.arguments["state"]
+            state = told.arguments["state"]
             for tries_left in reversed(range(1 if moves_pointer else TRIES)):
                 try:
                     with working_copy(state, *patterns):
@@ -720,9 +713,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="python -m include.shared_lake", description="The lake of several machines."
     )
     parser.add_argument("command", choices=("view", "adopt", "copy", "verify", "collect"))
-    parser.add_argument(
-        "--state", choices=[*sorted(registry.states()), OPERATIONS], help="default: all"
-    )
+    parser.add_argument("--state", choices=sorted(registry.states()), help="default: all")
     parser.add_argument("--every", type=float, metavar="SECONDS", help="view again and again")
     parser.add_argument("--to", type=Path, metavar="FOLDER", help="where to copy to")
     parser.add_argument("--days", type=float, default=GRACE.days, help="how old is old enough")
@@ -737,7 +728,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     while True:
         code = 0
-        for state in [told.state] if told.state else [*registry.states(), OPERATIONS]:
+        for state in [told.state] if told.state else registry.states():
             try:
                 line, is_fine = _run(told, state)
                 if not told.every:
@@ -755,6 +746,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(told: argparse.Namespace, state: str) -> tuple[str, bool]:
     if told.command == "view":
+        from include import incidents
+
+        incidents.show()
         return f"{state}: {view(state):,} files", True
     if told.command == "adopt":
         return f"{state}: {adopt(state):,} files are in {_store()}", True
