@@ -16,7 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from include import differences, incidents, lake, registry, shared_lake
+from include import differences, incidents, lake, registry
 
 # Rows of the quarantine that are shown; how many there are is always told.
 MOST_ROWS = 100
@@ -139,7 +139,6 @@ def _in_short(code: str, wrong: int) -> StateLine:
     )
 
 
-@shared_lake.step("landed/{state}/receipts/*.json", "lake/{state}/*", "quarantine/{state}/*.json")
 def lines(state: str) -> list[Line]:
     """Every extract and school year of a state, as declared, the latest year first."""
     declared, now = _declared(state), today()
@@ -346,13 +345,6 @@ def behind(state: str) -> bool:
     return made_of != {(it.extract, it.school_year, it.sha256) for it in loads.values()}
 
 
-@shared_lake.step(
-    "lake/{state}/*",
-    "warehouse/{state}/*.json",
-    "published/{state}/*/manifest.json",
-    "published/{state}/releases.jsonl",
-    "published/{state}/current",
-)
 def behind_since(state: str) -> datetime | None:
     """When the first file was loaded that readers have not been given; None if they have all.
 

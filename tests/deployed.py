@@ -110,8 +110,10 @@ class Deployment:
 
 
 @contextmanager
-def deployed(folder: Path, root: Path = ROOT, **settings: str) -> Iterator[Deployment]:
-    """PostgreSQL and Redis, and settings that name them; the database is prepared.
+def deployed(
+    folder: Path, root: Path = ROOT, *, prepared: bool = True, **settings: str
+) -> Iterator[Deployment]:
+    """PostgreSQL and Redis, and settings that name them; the database is `prepared`, or empty.
 
     `root` is the checkout that is deployed.
     """
@@ -128,7 +130,8 @@ def deployed(folder: Path, root: Path = ROOT, **settings: str) -> Iterator[Deplo
             "STATEWIDE_BROKER_PASSWORD": broker.password,
         }
         it = Deployment(folder, made | settings, root)
-        it.run("prepare")
+        if prepared:
+            it.run("prepare")
         try:
             yield it
         finally:
