@@ -26,7 +26,7 @@ SUBJECTS = tuple(
 # Counts in which every person (or FTE) stands once, so that exclusive groups and levels add up.
 PEOPLE = ("membership", "average_daily_membership")
 # Counts that add up over organizations, but not over groups: a student may be in two clusters.
-ADDITIVE = (*PEOPLE, "staff_fte", "cte_concentrators")
+ADDITIVE = (*PEOPLE, "budget_pupils", "staff_fte", "cte_concentrators")
 EXCLUSIVE = (
     "race", "sex", "economic", "english_learner", "disability",
     "homeless", "foster", "military", "migrant", "grade",
@@ -49,7 +49,9 @@ DOLLARS = (
 # Numbers that are no amounts of anything: they may be below zero, and move without anything moving.
 STATISTIC = """metric_id in (
     select metric_id from dim_metric
-    where unit like 'difference %' or unit in ('index', 'correlation coefficient', 'elasticity')
+    where
+        unit like 'difference %' or unit like 'index%' or unit like 'ratio%'
+        or unit in ('correlation coefficient', 'elasticity', 'percentage points')
 )"""
 
 # From where on a difference is more than rounding: half a person, or one in two thousand.

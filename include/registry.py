@@ -3,7 +3,8 @@
 A state's file is the one home of all that is known of its extracts: where they are, what their
 headers mean, which codes they use, how many rows are believable, whose they are. A state that
 sends the record-level standard extracts says `standard: true` and inherits the rest from
-`include/standard/`.
+`include/standard/`; one that uses a nationwide file says `reference: true` and inherits from
+`include/reference/`.
 """
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 STATES = Path(__file__).parent / "states"
 STANDARD = Path(__file__).parent / "standard"
+REFERENCE = Path(__file__).parent / "reference"
 
 # The task groups of an ingest DAG, in the order in which they are drawn.
 Group = Literal["enrollment", "finance", "workforce", "reference"]
 
 
 class BadDeclaration(ValueError):
-    """A file under `include/states/` or `include/standard/` that cannot be understood."""
+    """A file under `include/states/`, `standard/` or `reference/` that cannot be understood."""
 
 
 class Strict(BaseModel):
@@ -243,6 +245,30 @@ def _standard(name: str) -> dict[str, Any]:
 
 
 @cache
+def reference_extracts() -> dict[str, dict[str, Any]]:
+    """The nationwide reference files as declared, by name: the same file serves every state."""
+    return {file.stem: _load(file) for file in sorted(REFERENCE.glob("*.yml"))}
+
+
+def _reference(name: str) -> dict[str, Any]:
+    known = reference_extracts()
+    if name not in known:
+        raise BadDeclaration(f"there is no reference file {name!r}; there are {', '.join(known)}")
+    return known[name]
+
+
+@cache
+def _references_of(state: str) -> frozenset[str]:
+    told = _load(STATES / f"{state}.yml")["extracts"]
+    return frozenset(name for name, extract in told.items() if (extract or {}).get("reference"))
+
+
+def is_reference(state: str, extract: str) -> bool:
+    """Whether this extract of the state is one of the nationwide reference files."""
+    return extract in _references_of(state)
+
+
+@cache
 def _standard_of(state: str) -> frozenset[str]:
     told = _load(STATES / f"{state}.yml")["extracts"]
     return frozenset(name for name, extract in told.items() if (extract or {}).get("standard"))
@@ -269,6 +295,8 @@ def read(file: Path) -> State:
             extract = extract or {}
             if extract.pop("standard", False):
                 told["extracts"][name] = _standard(name) | extract
+            if extract.pop("reference", False):
+                told["extracts"][name] = _reference(name) | extract
         state = State(**told)
     except ValidationError as error:
         wrong = "; ".join(

@@ -130,6 +130,8 @@ def show_lake(
     # A record-level state may send only some of the standard extracts; the others are empty.
     standard = registry.standard_extracts() if registry.sends_records(state) else {}
     relations = {name: (name, list(declared["columns"])) for name, declared in standard.items()}
+    for name, declared in registry.reference_extracts().items():
+        relations[f"reference_{name}"] = (name, list(declared["columns"]))
     loaded: dict[str, list[tuple[lake.Load, Path]]] = {}
     for load, rows in loads:
         loaded.setdefault(load.extract, []).append((load, rows))
@@ -152,6 +154,8 @@ def show_lake(
 
 
 def _relation(state: str, extract: str) -> str:
+    if registry.is_reference(state, extract):
+        return f"reference_{extract}"
     return extract if registry.is_standard(state, extract) else f"{state}_{extract}"
 
 

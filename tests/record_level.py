@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from include import demo, lake, registry, warehouse
-from tests.recomputation import standard
+from tests.recomputation import career, standard
 from tests.recomputation.standard import Cell, Value
 
 STATE = "zz"
@@ -89,7 +89,11 @@ def make_odd(folder: Path) -> None:
             {"student_id": "ODD07", "days_enrolled": "0", "days_absent": "0"},
             # Enough days only for the LEA, only for the state.
             {"student_id": "ODD08"} | short,
-            {"student_id": "ODD08", "count_date": "N"} | short | later | nearby,
+            # Suspended at the second school only.
+            {"student_id": "ODD08", "count_date": "N", "out_of_school_suspensions": "2"}
+            | short
+            | later
+            | nearby,
             {"student_id": "ODD09"} | short,
             {"student_id": "ODD09", "count_date": "N"} | short | later | there,
             # Counted twice, against the rules, and described in two ways; on one day, and later.
@@ -130,6 +134,8 @@ def make_odd(folder: Path) -> None:
             }
         one = {"program": "ODD-A", "cluster": "HLTH", "course_code": "1"}
         two = {"program": "ODD-B", "cluster": "HLTH", "course_code": "2"}
+        welding = {"program": "ODD-W", "cluster": "MANU", "course_code": "5", "cip": "48.0508"}
+        nursing = {"program": "ODD-N", "cluster": "HLTH", "course_code": "6", "cip": "51.3902"}
         odd = [
             # One course in each of two programs; one course twice; two programs, one cluster.
             {"student_id": "ODD18"} | one,
@@ -140,6 +146,10 @@ def make_odd(folder: Path) -> None:
             {"student_id": "ODD21"} | one | {"course_code": "3"},
             {"student_id": "ODD21"} | two,
             {"student_id": "ODD21"} | two | {"course_code": "4"},
+            # Two programs in fields that are nontraditional for one sex, or the other.
+            {"student_id": "ODD10", "prior_courses": "2", "is_single_parent": "Y"} | welding,
+            {"student_id": "ODD10", "prior_courses": "2", "is_out_of_workforce": "Y"} | nursing,
+            {"student_id": "ODD12", "prior_courses": "2", "is_nontraditional": "Y"} | welding,
             # Earlier courses, with nothing completed now, and with one.
             {"student_id": "ODD22", "completed": "N", "prior_courses": "2"} | one,
             {"student_id": "ODD23", "prior_courses": "1"} | two | {"cluster": "HLTH"},
@@ -148,6 +158,32 @@ def make_odd(folder: Path) -> None:
             {"student_id": "ODD99", "prior_courses": "5"} | one,
         ]
         return told + [base | home.get(row["student_id"], {}) | row for row in odd]
+
+    def outcomes(told: list[dict[str, str]]) -> list[dict[str, str]]:
+        base = told[0] | {
+            "program": "ODD-A", "cluster": "HLTH", "is_concentrator": "Y", "graduation": "REGULAR",
+            "placement": "NONE", "credential": "N", "postsecondary_credits": "0", "wbl_type": "",
+            "wbl_hours": "", "wbl_employer": "", "proficient_reading": "",
+            "proficient_mathematics": "", "proficient_science": "", "state_quality_measure": "",
+        }  # fmt: skip
+        worked = {"wbl_type": "COOP", "wbl_employer": "E1"}
+        odd = [
+            # Not placed, of whom nothing is known, and placed in each way.
+            {"student_id": "ODD21", "placement": "UNKNOWN"},
+            {"student_id": "ODD22", "placement": "SERVICE", "graduation": "EQUIVALENCY"},
+            {"student_id": "ODD23", "placement": "MILITARY", "graduation": "ALTERNATE"},
+            # Two programs: a credential in the one, credits in the other, described in two ways.
+            {"student_id": "ODD18", "credential": "Y", "proficient_reading": "Y", "cip": "51.3902"},
+            {"student_id": "ODD18", "program": "ODD-B", "postsecondary_credits": "0.5",
+             "is_foster": "Y", "cluster": "MANU", "cip": "48.0508"},
+            {"student_id": "ODD19", "postsecondary_credits": "1", "wbl_hours": "0.5"} | worked,
+            {"student_id": "ODD20", "wbl_hours": "1", "credential": "Y", "graduation": "NONE"}
+            | worked,
+            # Reported against the courses, both ways, and of somebody without a record.
+            {"student_id": "ODD12", "program": "ODD-W", "is_concentrator": "N"},
+            {"student_id": "ODD98", "is_single_parent": "Y", "is_out_of_workforce": "Y"},
+        ]  # fmt: skip
+        return told + [base | row for row in odd]
 
     def ledger(told: list[dict[str, str]]) -> list[dict[str, str]]:
         local = told[0] | {
@@ -203,6 +239,24 @@ def make_odd(folder: Path) -> None:
             # A principal who teaches: two careers, each with its own years.
             {"staff_id": "ODDF", "prior_years": "9", "credential_type": "PROVISIONAL"},
             {"staff_id": "ODDF", "prior_years": "0", "staff_class": "SCHADM", "is_principal": "Y"},
+            # Courses: endorsed whatever the LEA says, not endorsed, of no list.
+            {
+                "staff_id": "ODDG",
+                "course_code": "MAT1",
+                "endorsements": "ENG; MAT",
+                "is_out_of_field": "Y",
+            },
+            {"staff_id": "ODDH", "course_code": "MAT1", "endorsements": "", "is_out_of_field": "N"},
+            {
+                "staff_id": "ODDI",
+                "course_code": "XYZ",
+                "endorsements": "ENG",
+                "is_out_of_field": "Y",
+            },
+            # Two races, and none.
+            {"staff_id": "ODDJ", "race": "WH7"},
+            {"staff_id": "ODDJ", "race": "BL7", "school_id": near},
+            {"staff_id": "ODDK", "race": ""},
         ]
         return told + [teacher | row for row in odd]
 
@@ -224,6 +278,7 @@ def make_odd(folder: Path) -> None:
     _rewrite(folder / "directory.csv", directory)
     _rewrite(folder / "student_enrollment.csv", students)
     _rewrite(folder / "cte_enrollment.csv", courses)
+    _rewrite(folder / "cte_outcome.csv", outcomes)
     _rewrite(folder / "finance_ledger.csv", ledger)
     _rewrite(folder / "staff_assignment.csv", staff)
     _rewrite(folder / "graduation_cohort.csv", cohort)
@@ -253,7 +308,7 @@ def load(extract: str, school_year: int, file: Path) -> str:
 STATES = {
     "small": (900, 4, 11, True, ()),
     "middling": (2400, 12, 12, True, ()),
-    "sparse": (320, 8, 13, False, ("cte_enrollment", "graduation_cohort")),
+    "sparse": (320, 8, 13, False, ("cte_enrollment", "cte_outcome", "graduation_cohort")),
     "one_district": (500, 1, 14, False, ("finance_ledger",)),
 }
 
@@ -278,6 +333,8 @@ def build(name: str, scratch: Path) -> Built:
                 else:
                     loads[extract, year] = load(extract, year, folder / f"{extract}.csv")
             amounts |= standard.observations(folder, year, STATE)
+        folders = {year: raw / STATE / str(year) for year in plan.years}
+        amounts |= career.observations(folders, STATE)
 
         database = warehouse.path(STATE, warehouse.create(STATE))
         with duckdb.connect(str(database), read_only=True) as found:
@@ -302,6 +359,6 @@ def build(name: str, scratch: Path) -> Built:
         metrics={Cell(*row[:6]): row[6:] for row in metrics},
         metric_rows=len(metrics),
         amounts=amounts,
-        expected=standard.metrics(amounts),
+        expected=standard.metrics(amounts) | career.metrics(amounts),
         loads=loads,
     )

@@ -416,6 +416,7 @@ def test_what_is_old_is_made_new_before_it_is_named_again(machine, shared, monke
 # ---- the whole way -----------------------------------------------------------------------------
 
 
+@pytest.mark.usefixtures("plain_builds")
 def test_releases_are_listed_verified_and_rolled_back_from_any_machine(machine, shared, capsys):
     names = []
     for build, home in (("b1", "two"), ("b2", "three")):
@@ -439,6 +440,7 @@ def publish_another(build: str) -> None:
     release.publish("zz", disclosure.protect("zz", build))
 
 
+@pytest.mark.usefixtures("plain_builds")
 def test_a_publish_that_died_before_its_pointer_is_finished_by_another_machine(
     machine, shared, bucket, monkeypatch
 ):

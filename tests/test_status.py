@@ -119,6 +119,7 @@ def published(build: str, members: int, **told) -> str:
     return release.publish("zz", build)
 
 
+@pytest.mark.usefixtures("plain_builds")
 def test_two_releases_are_compared_by_what_readers_see(home):
     gone = builds.fact("ppe_total", numerator=1_200_000, denominator=100)
     before = published("a" * 12, 100, more=[gone])
@@ -136,6 +137,7 @@ def test_two_releases_are_compared_by_what_readers_see(home):
     assert not found.is_empty
 
 
+@pytest.mark.usefixtures("plain_builds")
 def test_a_cell_that_is_now_withheld_is_told_apart_from_one_that_moved(home, tmp_path):
     paths = []
     for name, members in (("a" * 12, 50), ("b" * 12, 4)):
@@ -146,6 +148,7 @@ def test_a_cell_that_is_now_withheld_is_told_apart_from_one_that_moved(home, tmp
     assert (rows.changed, rows.hidden, rows.shown) == (1, 1, 0)
 
 
+@pytest.mark.usefixtures("plain_builds")
 def test_a_release_that_is_not_there_is_unknown(home):
     name = published("a" * 12, 100)
     for other in ("zz-000000000000", "..", "../../warehouse", "current"):

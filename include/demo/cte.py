@@ -135,6 +135,7 @@ def run(
                 "completed": flag(completed),
                 "term": coded(TERMS, second),
                 "prior_courses": whole(prior),
+                "is_nontraditional": flag(_NONTRADITIONAL[program] == students["sex"][person]),
             }
         )
 
@@ -197,6 +198,7 @@ def _outcomes(
             "wbl_employer": coded([None, *(f"E{k:04}" for k in range(1, 200))], employer),
             "placement_quarter": coded([f"{1970 + q // 4}Q{q % 4 + 1}" for q in labels], position),
             "placement": coded(PLACEMENTS, placed),
+            **_tests(district, students, year),
             "is_disabled": flag(students["idea"] > 0),
             "is_economically_disadvantaged": flag(poor),
             "is_nontraditional": flag(_NONTRADITIONAL[program] == students["sex"]),
@@ -208,3 +210,17 @@ def _outcomes(
             "is_military": flag(students["military"]),
         }
     )
+
+
+def _tests(district: District, students: People, year: int) -> People:
+    """Proficiency of those who left, a few of them not tested, and the state's own measure."""
+    rng = district.plan.rng(61, district.lea, year)
+    rows, poor = len(students["poor"]), students["poor"]
+    told = {}
+    for subject, share in (("reading", 0.62), ("mathematics", 0.48), ("science", 0.55)):
+        result = (rng.random(rows) < share - 0.2 * poor).astype(int)
+        told[f"proficient_{subject}"] = coded(
+            ("N", "Y", None), np.where(rng.random(rows) < 0.04, 2, result)
+        )
+    told["state_quality_measure"] = flag(rng.random(rows) < 0.7)
+    return told

@@ -143,6 +143,7 @@ _DUE = {
     "staff_assignment": (-1, "10-15"),
     "lea_reference": (-1, "12-31"),
     "labor_market": (-1, "09-01"),
+    "cip_soc": (-1, "09-01"),
     "student_enrollment": (0, "06-30"),
     "cte_enrollment": (0, "06-30"),
     "graduation_cohort": (0, "09-30"),

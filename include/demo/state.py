@@ -39,6 +39,7 @@ def generate(folder: Path, plan: Plan) -> dict[str, int]:
             reference.write_lea_reference(plan, it, year, writers)
             reference.write_identification(it, year, designated, writers)
             labor.write(plan, year, writers)
+            labor.write_crosswalk(year, writers)
         rows = writers.rows
     truths.planted = planted(plan, truths, it, designated)
     truths.write(folder / STATE / "truths.json", {"plan": asdict(plan), "rows": rows})

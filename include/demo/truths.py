@@ -55,6 +55,7 @@ VALUES: dict[str, tuple[str, ...]] = {
     "kind": KINDS,
     "source*kind": tuple(f"{source}*{kind}" for source in SOURCES for kind in KINDS),
     "staff_class": (*STAFF_CLASSES, "TCH"),
+    "support_role": ("OTHER", "NURSE", "SOCIAL_WORKER"),
     "career_cluster": tuple(CLUSTERS),
     "program": PROGRAMS,
     "program*race": tuple(f"{program}*{race}" for program in PROGRAMS for race in RACES),

@@ -32,9 +32,18 @@ FACT_COLUMNS = (
 )
 # What the derived models may read beside the facts, none of which speaks of persons: relations of
 # schema `intermediate`, and every seed.
-PUBLIC = frozenset({"int_organizations", "int_identification", "int_labor", "int_reference"})
-# Marts that speak of definitions only, and are published as they are.
-REFERENCE = frozenset({"dim_metric", "dim_state_definition"})
+PUBLIC = frozenset(
+    {
+        "int_organizations",
+        "int_identification",
+        "int_labor",
+        "int_reference",
+        "int_occupations",
+        "int_program_occupations",
+    }
+)
+# Marts that speak of definitions only, or of jobs as others publish them: published as they are.
+REFERENCE = frozenset({"dim_metric", "dim_state_definition", "fct_labor_market"})
 
 
 class Unprotected(ValueError):
@@ -59,6 +68,13 @@ KINDS = {
     "fraction of principals": Kind.RATE,
     "US dollars per pupil": Kind.MONEY,
     "students per teacher": Kind.RATIO,
+    "students suspended (or suspensions) per student": Kind.RATE,
+    "fraction of teacher full-time equivalents": Kind.RATE,
+    "prekindergarten students per kindergarten student": Kind.RATIO,
+    "students per counselor": Kind.RATIO,
+    "students per school psychologist": Kind.RATIO,
+    "students per school social worker": Kind.RATIO,
+    "students per school nurse": Kind.RATIO,
 }
 
 
@@ -96,6 +112,22 @@ OPERANDS: dict[str, tuple[Operand | None, Operand | None]] = {
     "average_daily_membership": (Operand("membership"), None),
     "group_share": (Operand("membership"), Operand("membership", "all", "all")),
     "students_per_teacher": (Operand("membership"), Operand("staff_fte", "staff_class", "TCH")),
+    "students_per_counselor": (Operand("membership"), Operand("staff_fte", "staff_class", "GUI")),
+    "students_per_psychologist": (
+        Operand("membership"),
+        Operand("staff_fte", "staff_class", "SCHPSYCH"),
+    ),
+    "students_per_social_worker": (
+        Operand("membership"),
+        Operand("staff_fte", "support_role", "SOCIAL_WORKER"),
+    ),
+    "students_per_nurse": (Operand("membership"), Operand("staff_fte", "support_role", "NURSE")),
+    "out_of_field_teacher_rate": (None, Operand("staff_fte", "staff_class", "TCH")),
+    "suspension_rate": (None, Operand("membership")),
+    "prekindergarten_per_kindergarten": (
+        Operand("membership", "grade", "PK"),
+        Operand("membership", "grade", "KG"),
+    ),
 }
 
 # Counts of the pupils by whom money is divided, or near enough to give them away.

@@ -45,6 +45,12 @@ RATES = {
     "provisional_teacher_rate": ("provisional_teachers", "teachers"),
     "inexperienced_principal_rate": ("inexperienced_principals", "principals"),
     "cte_participation_rate": ("cte_participants", "grade_9_12_students"),
+    "suspension_rate": ("suspended_students", "membership"),
+    "prekindergarten_per_kindergarten": ("prekindergarten_students", "kindergarten_students"),
+    "stayer_rate": ("teacher_stayers", "teachers"),
+    "mover_rate": ("teacher_movers", "teachers"),
+    "leaver_rate": ("teacher_leavers", "teachers"),
+    "principal_turnover_3yr": ("principals_gone_3yr", "principals_3yr_before"),
 }
 # Metrics of dollars by group over all pupils.
 DOLLARS = {
@@ -66,6 +72,7 @@ ORIGIN = {
         "membership", "average_daily_membership", "membership_9_12", "chronically_absent",
         "attendance_eligible", "advanced_students", "finance_pupils", "grade_9_12_students",
         "budget_pupils",
+        "suspended_students", "prekindergarten_students", "kindergarten_students",
     ),
     "graduation_cohort": ("cohort_4yr", "graduates_4yr", "cohort_5yr", "graduates_5yr"),
     "finance_ledger": (
@@ -75,12 +82,30 @@ ORIGIN = {
     ),
     "staff_assignment": (
         "staff_fte", "teachers", "inexperienced_teachers", "provisional_teachers", "principals",
-        "inexperienced_principals",
+        "inexperienced_principals", "out_of_field_fte", "teacher_stayers", "teacher_movers",
+        "teacher_leavers", "principals_3yr_before", "principals_gone_3yr", "teachers_of_group",
+        "teachers_of_known_group", "principals_of_group", "principals_of_known_group",
     ),
     "cte_enrollment": ("cte_participants", "cte_concentrators"),
     "identification": ("csi", "tsi", "atsi"),
 }  # fmt: skip
 EXTRACT_OF = {measure: extract for extract, measures in ORIGIN.items() for measure in measures}
+# Measures that two years' files are counted for: how far the other year is.
+OTHER_YEAR = {
+    "teacher_stayers": 1, "teacher_movers": 1, "teacher_leavers": 1,
+    "principals_3yr_before": -3, "principals_gone_3yr": -3,
+}  # fmt: skip
+# What a school psychologist, a nurse ... is divided by.
+PER_STAFF = {
+    ("staff_class", "GUI"): "students_per_counselor",
+    ("staff_class", "SCHPSYCH"): "students_per_psychologist",
+    ("support_role", "SOCIAL_WORKER"): "students_per_social_worker",
+    ("support_role", "NURSE"): "students_per_nurse",
+}
+# The course of the demo's state to its one endorsement: the seed's rows, written down again.
+ENDORSEMENT = {
+    f"{subject}1": subject for subject in ("ENG", "MAT", "SCI", "SOC", "ART", "WLA", "CTE", "PED")
+}
 
 
 class Cell(NamedTuple):
@@ -208,6 +233,14 @@ def observations(folder: Path, school_year: int, state: str) -> Amounts:
     _graduation(add, rows(folder, "graduation_cohort"), school_year, state)
     _spending(add, rows(folder, "finance_ledger"), state)
     _staff(add, rows(folder, "staff_assignment"), state)
+    _early_and_suspended(add, students)
+    _in_field(add, rows(folder, "staff_assignment"), state)
+    _races(add, rows(folder, "staff_assignment"), state)
+    near = {
+        step: rows(folder.parent / str(school_year + step), "staff_assignment") for step in (1, -3)
+    }
+    _retention(add, rows(folder, "staff_assignment"), near[1], state)
+    _principals_who_left(add, rows(folder, "staff_assignment"), near[-3], state)
     for school in rows(folder, "identification"):
         for designation in ("csi", "tsi", "atsi"):
             is_identified = school[designation] == "Y"
@@ -315,6 +348,99 @@ def _staff(add: Add, assignments: list[Row], state: str) -> None:
                 add(organization, "inexperienced_principals", [EVERYONE], int(years < 2))
 
 
+def _early_and_suspended(
+    add: Add, students: Mapping[Organization, Mapping[str, list[Row]]]
+) -> None:
+    for organization, people in students.items():
+        for stays in people.values():
+            counted = [stay for stay in stays if stay["count_date"] == "Y"]
+            if not counted:
+                continue
+            member = speaker(counted)
+            for grade, measure in (
+                ("PK", "prekindergarten_students"),
+                ("KG", "kindergarten_students"),
+            ):
+                if member["grade"] in ("PK", "KG"):
+                    of_group = [g for g in groups(member) if g[0] not in ("grade", "race*sex")]
+                    add(organization, measure, of_group, int(member["grade"] == grade))
+            times = [int(stay["out_of_school_suspensions"]) for stay in stays]
+            add(organization, "suspended_students", groups(member), int(sum(times) > 0))
+
+
+def _in_field(add: Add, assignments: list[Row], state: str) -> None:
+    for row in assignments:
+        if row["staff_class"] in TEACHING:
+            needed = ENDORSEMENT.get(row["course_code"])
+            held = [code.strip() for code in row["endorsements"].split(";")]
+            is_out = row["is_out_of_field"] == "Y" if needed is None else needed not in held
+            for organization in organizations(row, state):
+                amount = Fraction(row["fte"]) if is_out else 0
+                add(organization, "out_of_field_fte", [EVERYONE], amount)
+        if row["support_role"]:
+            for organization in organizations(row, state):
+                role = ("support_role", row["support_role"])
+                add(organization, "staff_fte", [role], Fraction(row["fte"]))
+
+
+def _races(add: Add, assignments: list[Row], state: str) -> None:
+    race_of: dict[str, str] = {}
+    for row in assignments:
+        if row["race"]:
+            known = race_of.setdefault(row["staff_id"], row["race"])
+            race_of[row["staff_id"]] = min(known, row["race"])
+    for organization, people in by_person(assignments, "staff_id", state).items():
+        for name, does in (
+            ("teachers", lambda row: row["staff_class"] in TEACHING),
+            ("principals", lambda row: row["is_principal"] == "Y"),
+        ):
+            found = [race_of[who] for who, held in people.items()
+                     if who in race_of and any(does(row) for row in held)]  # fmt: skip
+            for one in set(race_of.values()):
+                add(organization, f"{name}_of_group", [("race", one)], found.count(one))
+            add(organization, f"{name}_of_known_group", [EVERYONE], len(found))
+
+
+def _retention(add: Add, now: list[Row], later: list[Row], state: str) -> None:
+    """Same school, other school, or no longer teaching; an LEA keeps who moves inside it."""
+    if not later:
+        return
+    places: dict[str, set[tuple[str, str]]] = defaultdict(set)
+    for row in later:
+        if row["staff_class"] in TEACHING:
+            places[row["staff_id"]].add((row["lea_id"], row["school_id"]))
+    teaching = [row for row in now if row["staff_class"] in TEACHING]
+    for organization, people in by_person(teaching, "staff_id", state).items():
+        for who, held in people.items():
+            then = places.get(who, set())
+            if organization[0] == "LEA":
+                stays = organization[1] in {lea for lea, _ in then}
+            else:
+                stays = any((row["lea_id"], row["school_id"]) in then for row in held)
+            fate = "stayers" if stays else "movers" if then else "leavers"
+            for one in ("stayers", "movers", "leavers"):
+                add(organization, f"teacher_{one}", [EVERYONE], int(one == fate))
+
+
+def _principals_who_left(add: Add, now: list[Row], before: list[Row], state: str) -> None:
+    heads: dict[str, list[Row]] = defaultdict(list)
+    for row in now:
+        if row["is_principal"] == "Y":
+            heads[row["school_id"]].append(row)
+    earlier = {(row["school_id"], row["staff_id"]) for row in before if row["is_principal"] == "Y"}
+    for school, who in earlier:
+        if school in heads:
+            is_there = who in {row["staff_id"] for row in heads[school]}
+            for organization in set(organizations(heads[school][0], state)):
+                add(organization, "principals_3yr_before", [EVERYONE])
+                add(organization, "principals_gone_3yr", [EVERYONE], int(not is_there))
+
+
+def years_of(measure: str, school_year: int) -> set[int]:
+    """The school years whose files say how much a measure of a year is."""
+    return {school_year, school_year + OTHER_YEAR.get(measure, 0)}
+
+
 def metrics(amounts: Amounts) -> dict[Cell, Value]:
     """Every metric that has a value: counts above 0, and rates over a denominator above 0.
 
@@ -339,6 +465,16 @@ def metrics(amounts: Amounts) -> dict[Cell, Value]:
         is_everybody_teaching = cell.measure == "staff_fte" and cell.group_value == "TCH"
         if is_everybody_teaching and (*cell[:3], "membership") in asked:
             over(everyone._replace(measure="membership"), cell, "students_per_teacher")
+        if cell.measure == "staff_fte" and (*cell[:3], "membership") in asked:
+            metric = PER_STAFF.get((cell.group_category, cell.group_value))
+            if metric:
+                over(everyone._replace(measure="membership"), cell, metric)
+        if is_everybody_teaching:
+            over(everyone._replace(measure="out_of_field_fte"), cell, "out_of_field_teacher_rate")
+        for people in ("teacher", "principal"):
+            if cell.measure == f"{people}s_of_group":
+                known = everyone._replace(measure=f"{people}s_of_known_group")
+                over(cell, known, f"{people}_share")
         if cell.measure == "membership_9_12" and "*" not in cell.group_category:
             for program in (*ADVANCED, "ANY"):
                 group = (

@@ -7,6 +7,11 @@
     'int_relief_metrics',
     'int_budget_metrics',
     'int_real_spending_metrics',
+    'int_segregation_metrics',
+    'int_parity_metrics',
+    'int_equity_gap_metrics',
+    'int_cte_gap_metrics',
+    'int_labor_metrics',
 ] -%}
 
 with

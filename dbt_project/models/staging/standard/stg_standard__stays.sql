@@ -46,6 +46,7 @@ renamed as (
         cast(days_in_session as integer) as days_in_session,
         cast(days_enrolled as integer) as days_enrolled,
         cast(days_absent as integer) as days_absent,
+        cast(out_of_school_suspensions as integer) as suspensions,
 
         ---------- dates
         cast(entry_date as date) as entry_date,
