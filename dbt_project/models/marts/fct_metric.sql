@@ -7,6 +7,7 @@
     'int_relief_metrics',
     'int_budget_metrics',
     'int_real_spending_metrics',
+    'int_child_poverty_metrics',
     'int_segregation_metrics',
     'int_parity_metrics',
     'int_equity_gap_metrics',
