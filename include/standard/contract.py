@@ -18,6 +18,8 @@ ORDER = (
     "graduation_cohort",
     "cte_enrollment",
     "cte_outcome",
+    "work_based_learning",
+    "work_ethic",
     "staff_assignment",
     "finance_ledger",
     "labor_market",
@@ -52,6 +54,11 @@ ACROSS_ROWS = {
     "cte_outcome": (
         "`is_concentrator` agrees with two completed courses of the program in `cte_enrollment`.",
     ),
+    "work_based_learning": ("An employer has one `employer_id`, in `cte_outcome` as well.",),
+    "work_ethic": (
+        "Every standard of the version has a row for each student who takes part.",
+        "Every `standard` and `step` of the `version` is in the seed `work_ethic_standards`.",
+    ),
     "staff_assignment": (
         "The `fte` of one person sum to at most 1.2.",
         "`prior_years` of a person never falls from one year to the next.",
@@ -73,8 +80,8 @@ ACROSS_ROWS = {
 HEAD = """\
 # The standard extracts
 
-What a state agency sends when it sends records instead of published tables: ten files a school
-year. A state that can send them needs no code in this repository, only a file
+What a state agency sends when it sends records instead of published tables: each extract one file a
+school year. A state that can send them needs no code in this repository, only a file
 `include/states/<state>.yml` that names each extract with `standard: true`, its school years, where
 it is, and how many rows are believable. `include/states/zz.yml`, the fictitious state of the demo,
 is one to copy, and `python -m include.demo --out FOLDER` writes extracts to compare yours with.

@@ -71,8 +71,8 @@ ORIGIN = {
     "student_enrollment": (
         "membership", "average_daily_membership", "membership_9_12", "chronically_absent",
         "attendance_eligible", "advanced_students", "finance_pupils", "grade_9_12_students",
-        "budget_pupils",
         "suspended_students", "prekindergarten_students", "kindergarten_students",
+        "budget_pupils",
     ),
     "graduation_cohort": ("cohort_4yr", "graduates_4yr", "cohort_5yr", "graduates_5yr"),
     "finance_ledger": (

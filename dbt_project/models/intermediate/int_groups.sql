@@ -1,16 +1,16 @@
 {#
-    Every group that a metric may speak of: the seed of groups, and codes whose vocabulary is not the project's. A CIP
-    code is held to its form when it is loaded, and to the crosswalk by a check of the build.
+    Every group that a metric may speak of: the seed of groups, what other seeds name, and codes whose vocabulary is
+    not the project's. A CIP code is held to its form when it is loaded, and to the crosswalk by a check of the build.
 #}
 with
 
-codes as (
+student_groups as (
 
-    select distinct
-        'cip' as group_category,
-        group_value
-    from {{ ref('int_cte') }}
-    where group_category = 'cip' and regexp_full_match(group_value, '[0-9]{2}\.[0-9]{4}')
+    select
+        group_category,
+        group_value,
+        label
+    from {{ ref('student_groups') }}
 
 ),
 
@@ -20,12 +20,20 @@ formulas as (
 
 ),
 
+codes as (
+
+    select distinct
+        'cip' as group_category,
+        group_value,
+        group_value as label
+    from {{ ref('int_cte') }}
+    where group_category = 'cip' and regexp_full_match(group_value, '[0-9]{2}\.[0-9]{4}')
+
+),
+
 final as (
 
-    select
-        group_category,
-        group_value
-    from {{ ref('student_groups') }}
+    select * from student_groups
 
     union all
 
@@ -36,24 +44,27 @@ final as (
     -- A gap is of a rate.
     select
         'rate' as group_category,
-        metric_id as group_value
+        metric_id as group_value,
+        label
     from {{ ref('metrics') }}
 
     union all
 
-    -- Budgets and weighted pupils are by a formula and its weights.
     select distinct
         'formula' as group_category,
-        formula as group_value
+        formula as group_value,
+        upper(formula) as label
     from formulas
 
     union all
 
-    select distinct
+    select
         'budget_weight' as group_category,
-        formula || '.' || weight_id as group_value
+        formula || '.' || weight_id as group_value,
+        max_by(label, first_year) as label
     from formulas
     where kind in ('weight', 'direct')
+    group by all
 
 )
 

@@ -5,14 +5,14 @@
 {%- set derived = [
     'int_equity_metrics',
     'int_relief_metrics',
-    'int_budget_metrics',
-    'int_real_spending_metrics',
-    'int_child_poverty_metrics',
     'int_segregation_metrics',
     'int_parity_metrics',
     'int_equity_gap_metrics',
     'int_cte_gap_metrics',
     'int_labor_metrics',
+    'int_budget_metrics',
+    'int_real_spending_metrics',
+    'int_child_poverty_metrics',
 ] -%}
 
 with
