@@ -238,6 +238,7 @@ def ingest(state: State) -> None:
                 "Empty: the deployment's STATEWIDE_EXTRACTS.",
             ),
         },
+        on_failure_callback=alerts.run_failed,
         default_args={
             "owner": state.owner,
             "retries": 0,

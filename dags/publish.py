@@ -83,7 +83,8 @@ def check(state: str, build: str) -> str:
     doc_md=explained(
         "Hide what could point at a person.",
         given="The checked build, and the state's disclosure policy.",
-        makes="A protected build, and a record of how many cells met which rule.",
+        makes="A protected build, in which what is made of metrics is made again of what may be "
+        "told, and a record of how many cells met which rule.",
         failure="that something could not be hidden, or has no rule: nothing leaves.",
         clearing="is safe. Never publish around it.",
         concerns="who answers for disclosure control.",
@@ -151,6 +152,7 @@ def publish(state: State) -> None:
                 "the release with your name.",
             )
         },
+        on_failure_callback=alerts.run_failed,
         default_args={
             "owner": state.owner,
             "retries": 0,

@@ -729,6 +729,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(told: argparse.Namespace, state: str) -> tuple[str, bool]:
     if told.command == "view":
+        from include import incidents
+
+        incidents.show()
         return f"{state}: {view(state):,} files", True
     if told.command == "adopt":
         return f"{state}: {adopt(state):,} files are in {_store()}", True

@@ -14,7 +14,7 @@ from include import lake, runs
 from include.registry import states
 
 ROOT = Path(__file__).parents[1]
-OF_ALL_STATES = {"statewide_watch"}
+OF_ALL_STATES = {"statewide_watch", "statewide_maintenance"}
 HEAVY = ["dbt", "great_expectations", "pandas", "duckdb", "numpy", "pyarrow"]
 
 # Reading DAG files needs an Airflow that is configured, so it happens in a process of its own.
@@ -24,6 +24,8 @@ before = set(sys.modules)
 from airflow.dag_processing.dagbag import DagBag
 loaded_by_airflow = set(sys.modules)
 bag = DagBag(sys.argv[1])
+def listed(told):
+    return list(told) if isinstance(told, (list, tuple)) else [told] if told else []
 heavy = [it for it in sys.argv[2].split(",") if it in set(sys.modules) - loaded_by_airflow]
 dags = {
     dag.dag_id: {
@@ -44,7 +46,7 @@ dags = {
                 "trigger": task.trigger_rule.value,
                 "pool": task.pool,
                 "doc": task.doc_md,
-                "tells": [it.__name__ for it in task.on_failure_callback or []],
+                "tells": [it.__name__ for it in listed(task.on_failure_callback)],
                 "upstream": sorted(task.upstream_task_ids),
                 "outlets": [asset.name for asset in task.outlets],
             }

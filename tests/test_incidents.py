@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
@@ -202,6 +203,24 @@ def test_a_states_file_that_cannot_be_understood_is_an_incident_until_it_can(lan
     file.write_text(good)
     watch.declarations()
     assert incidents.open_incidents() == {}
+
+
+# ---- several machines ----------------------------------------------------------------------------
+
+
+def test_machines_that_share_a_lake_share_one_list(home, tmp_path, monkeypatch, object_store):
+    for name, value in object_store.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("STATEWIDE_LAKE", f"s3://{object_store.bucket()}/lake")
+    note("teachers 2019")
+    monkeypatch.setenv("STATEWIDE_HOME", str(tmp_path / "another machine"))
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(note, [f"extract {number} 2019" for number in range(8)]))
+    [incident] = incidents.open_incidents().values()
+    assert len(incident.parts) == 9, "nobody's change is lost"
+    incidents.show()
+    monkeypatch.delenv("STATEWIDE_LAKE")
+    assert len(incidents.open_incidents()["nc/ingest"].parts) == 9
 
 
 # ---- the runbook ---------------------------------------------------------------------------------

@@ -12,11 +12,14 @@ from include.registry import STANDARD, Column, Extract
 # The order in which an engineer meets them: organizations, students, programs, staff, money.
 ORDER = (
     "directory",
+    "lea_reference",
     "identification",
     "student_enrollment",
     "graduation_cohort",
     "cte_enrollment",
     "cte_outcome",
+    "work_based_learning",
+    "work_ethic",
     "staff_assignment",
     "finance_ledger",
     "labor_market",
@@ -27,6 +30,10 @@ ACROSS_ROWS = {
     "directory": (
         "Every `parent_org_id` is an LEA of the same file.",
         "An `nces_id` belongs to one organization; a school's starts with its LEA's.",
+    ),
+    "lea_reference": (
+        "Every `lea_id` is an LEA of the directory.",
+        "LEAs of one county have the same `county_square_miles`.",
     ),
     "identification": ("Every `org_id` is a school of the directory.",),
     "student_enrollment": (
@@ -45,6 +52,11 @@ ACROSS_ROWS = {
     "cte_outcome": (
         "`is_concentrator` agrees with two completed courses of the program in `cte_enrollment`.",
     ),
+    "work_based_learning": ("An employer has one `employer_id`, in `cte_outcome` as well.",),
+    "work_ethic": (
+        "Every standard of the version has a row for each student who takes part.",
+        "Every `standard` and `step` of the `version` is in the seed `work_ethic_standards`.",
+    ),
     "staff_assignment": ("`prior_years` of a person never falls from one year to the next.",),
     "finance_ledger": (
         "Schools and CENTRAL together are within 0.5 % of the LEA's control total.",
@@ -61,8 +73,8 @@ ACROSS_ROWS = {
 HEAD = """\
 # The standard extracts
 
-What a state agency sends when it sends records instead of published tables: nine files a school
-year. A state that can send them needs no code in this repository, only a file
+What a state agency sends when it sends records instead of published tables: each extract one file a
+school year. A state that can send them needs no code in this repository, only a file
 `include/states/<state>.yml` that names each extract with `standard: true`, its school years, where
 it is, and how many rows are believable. `include/states/zz.yml`, the fictitious state of the demo,
 is one to copy, and `python -m include.demo --out FOLDER` writes extracts to compare yours with.
