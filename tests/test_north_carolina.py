@@ -151,8 +151,8 @@ def test_a_district_graduation_rate_needs_every_school(marts):
 
 
 def test_prekindergarten_is_counted_and_its_ratio_not_collected(marts, year):
-    """There is no kindergarten in the files. Masked counts are withheld, here and above; schools that
-    the file does not name are missing from it."""
+    """There is no kindergarten in the files. Masked counts are withheld, here and above; schools
+    that the file does not name are missing from it."""
     raw = north_carolina.file(DATA, year, "rcd_pk_enroll")
     raw = raw[(raw["subgroup"] == "ALL") & raw["masking"].isna()]
     told = pd.to_numeric(raw.set_index("org_id")["count_masked"])
