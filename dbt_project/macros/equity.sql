@@ -20,3 +20,15 @@
 {% macro above_median(x, median) -%}
     {{ x }} {{ '>=' if var('at_median', 'exclude') == 'include' else '>' }} {{ median }}
 {%- endmacro %}
+
+{# The status of a number made of several rows: told where all are, else the gravest reason. An aggregate. #}
+{% macro status_of_all(status) -%}
+    case
+        when bool_and({{ status }} = 'reported') then 'reported'
+        when bool_or({{ status }} in ('suppressed_primary', 'range_coded')) then 'suppressed_primary'
+        when bool_or({{ status }} = 'suppressed_complementary') then 'suppressed_complementary'
+        when bool_or({{ status }} = 'missing') then 'missing'
+        when bool_or({{ status }} = 'not_collected') then 'not_collected'
+        else 'not_applicable'
+    end
+{%- endmacro %}

@@ -141,6 +141,7 @@ class Writer:
 _DUE = {
     "directory": (-1, "10-15"),
     "staff_assignment": (-1, "10-15"),
+    "lea_reference": (-1, "12-31"),
     "labor_market": (-1, "09-01"),
     "cip_soc": (-1, "09-01"),
     "student_enrollment": (0, "06-30"),

@@ -36,6 +36,7 @@ def generate(folder: Path, plan: Plan) -> dict[str, int]:
             workforce.year(year, membership)
             finance.write(plan, it, year, membership.sum(axis=1), writers, truths)
             reference.write_directory(it, year, writers)
+            reference.write_lea_reference(plan, it, year, writers)
             reference.write_identification(it, year, designated, writers)
             labor.write(plan, year, writers)
             labor.write_crosswalk(year, writers)

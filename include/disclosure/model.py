@@ -40,6 +40,7 @@ PUBLIC = frozenset(
         "int_labor",
         "int_occupations",
         "int_program_occupations",
+        "int_reference",
     }
 )
 # Marts that speak of definitions only, or of jobs as others publish them: published as they are.

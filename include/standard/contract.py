@@ -12,6 +12,7 @@ from include.registry import STANDARD, Column, Extract
 # The order in which an engineer meets them: organizations, students, programs, staff, money.
 ORDER = (
     "directory",
+    "lea_reference",
     "identification",
     "student_enrollment",
     "graduation_cohort",
@@ -27,6 +28,10 @@ ACROSS_ROWS = {
     "directory": (
         "Every `parent_org_id` is an LEA of the same file.",
         "An `nces_id` belongs to one organization; a school's starts with its LEA's.",
+    ),
+    "lea_reference": (
+        "Every `lea_id` is an LEA of the directory.",
+        "LEAs of one county have the same `county_square_miles`.",
     ),
     "identification": ("Every `org_id` is a school of the directory.",),
     "student_enrollment": (
@@ -68,7 +73,7 @@ ACROSS_ROWS = {
 HEAD = """\
 # The standard extracts
 
-What a state agency sends when it sends records instead of published tables: nine files a school
+What a state agency sends when it sends records instead of published tables: ten files a school
 year. A state that can send them needs no code in this repository, only a file
 `include/states/<state>.yml` that names each extract with `standard: true`, its school years, where
 it is, and how many rows are believable. `include/states/zz.yml`, the fictitious state of the demo,

@@ -58,7 +58,13 @@ DOLLARS = {
     "ppe_current": ("expenditure_current", "finance_pupils"),
     "ppe_federal_relief": ("expenditure_relief", "finance_pupils"),
 }
-COUNTS = ("membership", "average_daily_membership", "staff_fte", "cte_concentrators")
+COUNTS = (
+    "budget_pupils",
+    "membership",
+    "average_daily_membership",
+    "staff_fte",
+    "cte_concentrators",
+)
 
 # Which extract a measure is counted from.
 ORIGIN = {
@@ -66,6 +72,7 @@ ORIGIN = {
         "membership", "average_daily_membership", "membership_9_12", "chronically_absent",
         "attendance_eligible", "advanced_students", "finance_pupils", "grade_9_12_students",
         "suspended_students", "prekindergarten_students", "kindergarten_students",
+        "budget_pupils",
     ),
     "graduation_cohort": ("cohort_4yr", "graduates_4yr", "cohort_5yr", "graduates_5yr"),
     "finance_ledger": (
@@ -222,6 +229,7 @@ def observations(folder: Path, school_year: int, state: str) -> Amounts:
                         add(organization, "grade_9_12_students", groups(member))
                         taken = courses.get(organization, {}).get(student, [])
                         _career(add, organization, member, taken)
+    _budget(add, folder, state)
     _graduation(add, rows(folder, "graduation_cohort"), school_year, state)
     _spending(add, rows(folder, "finance_ledger"), state)
     _staff(add, rows(folder, "staff_assignment"), state)
@@ -518,3 +526,74 @@ def _report_card(add: Add, organization: Organization, line: Row, dollars: Fract
         for b in kinds:
             is_it = holds and b == kind
             add(organization, measure, [("kind", b)], dollars if is_it else 0)
+
+
+# ---------------------------------------------------------------- student-based budgets
+
+# Tennessee's weights (Rules 0520-12-05-.04), and others for comparison, the largest alone.
+TISA = {
+    "economically_disadvantaged": Fraction("0.25"), "concentrated_poverty": Fraction("0.05"),
+    "small_district": Fraction("0.05"), "sparse_district": Fraction("0.05"),
+    "uln1": Fraction("0.15"), "uln2": Fraction("0.20"), "uln3": Fraction("0.40"),
+    "uln4": Fraction("0.60"), "uln5": Fraction("0.70"), "uln6": Fraction("0.75"),
+    "uln7": Fraction("0.80"), "uln8": Fraction("1.00"), "uln9": Fraction("1.25"),
+    "uln10": Fraction("1.50"),
+}  # fmt: skip
+FLAT = {
+    "poverty": Fraction("0.30"), "english_learner": Fraction("0.40"),
+    "disability": Fraction("0.60"),
+}  # fmt: skip
+TIER_NEED = {"1": 2, "2": 4, "3": 5}
+
+
+def _needs(stay: Row) -> set[str]:
+    """Unique learning needs by flag, and by the tier of an English learner; each once."""
+    needs = {k for k in range(1, 11) if stay[f"need_{k}"] == "Y"}
+    if stay["el_tier"]:
+        needs.add(TIER_NEED[stay["el_tier"]])
+    return {f"uln{k}" for k in needs}
+
+
+def _budget(add: Add, folder: Path, state: str) -> None:
+    """Average daily membership that brings each weight. Every place is asked about every weight."""
+    stays = rows(folder, "student_enrollment")
+    directory = {(row["org_level"], row["org_id"]): row for row in rows(folder, "directory")}
+    miles = {row["lea_id"]: row["county_square_miles"] for row in rows(folder, "lea_reference")}
+
+    def county(lea: str) -> str:
+        return directory.get(("LEA", lea), {}).get("county", "")
+
+    share = [Fraction(int(one["days_enrolled"]), int(one["days_in_session"])) for one in stays]
+    of_lea: dict[str, Fraction] = defaultdict(Fraction)
+    for stay, days in zip(stays, share, strict=True):
+        of_lea[stay["lea_id"]] += days
+    of_county: dict[str, Fraction] = defaultdict(Fraction)
+    area: dict[str, Fraction] = {}
+    for lea, pupils in of_lea.items():
+        of_county[county(lea)] += pupils
+        if miles.get(lea):
+            area[county(lea)] = max(area.get(county(lea), Fraction(0)), Fraction(miles[lea]))
+    every = [f"tisa.{weight}" for weight in TISA] + [f"flat.{weight}" for weight in FLAT]
+    every.append("flat.early_grades")
+    for stay, days in zip(stays, share, strict=True):
+        lea = stay["lea_id"]
+        is_poor = stay["economically_disadvantaged"] == "Y"
+        brings = _needs(stay)
+        brings |= {"economically_disadvantaged"} if is_poor else set()
+        if directory.get(("SCH", stay["school_id"]), {}).get("title_i") == "Y":
+            brings.add("concentrated_poverty")
+        brings |= {"small_district"} if of_lea[lea] <= 1000 else set()
+        if county(lea) in area and of_county[county(lea)] / area[county(lea)] < 25:
+            brings.add("sparse_district")
+        found = {f"tisa.{weight}" for weight in brings}
+        flat = {"poverty": is_poor, "english_learner": stay["english_learner"] == "Y"}
+        flat["disability"] = stay["idea"] == "Y"
+        if any(flat.values()):
+            largest = max((weight for weight in FLAT if flat[weight]), key=FLAT.__getitem__)
+            found.add(f"flat.{largest}")
+        if stay["grade"] in ("KG", "01", "02", "03"):
+            found.add("flat.early_grades")
+        for organization in organizations(stay, state):
+            for weight in every:
+                group = [("budget_weight", weight)]
+                add(organization, "budget_pupils", group, days if weight in found else 0)

@@ -38,7 +38,11 @@ numerators as (
     inner join metrics on measures.measure = metrics.numerator
     where
         -- Of everyone, everyone is all of them.
-        (coalesce(metrics.denominator_of, '') <> 'all' or measures.group_category <> 'all')
+        (
+            coalesce(metrics.denominator_of, '') <> 'all'
+            or metrics.numerator <> metrics.denominator
+            or measures.group_category <> 'all'
+        )
         -- Whose teacher or counselor somebody is, is not known by group.
         and (not coalesce(contains(metrics.denominator_of, '='), false) or measures.group_category = 'all')
 

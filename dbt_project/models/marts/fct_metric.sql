@@ -10,6 +10,8 @@
     'int_equity_gap_metrics',
     'int_cte_gap_metrics',
     'int_labor_metrics',
+    'int_budget_metrics',
+    'int_real_spending_metrics',
 ] -%}
 
 with

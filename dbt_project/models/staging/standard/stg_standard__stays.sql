@@ -27,6 +27,13 @@ renamed as (
         foster,
         military,
         migrant,
+        el_tier,
+        -- The needs of the state's funding formula, 01 to 10.
+        list_filter([
+            {%- for need in range(1, 11) %}
+            case when need_{{ need }} = 'Y' then '{{ '%02d' % need }}' end{{ ',' if not loop.last }}
+            {%- endfor %}
+        ], need -> need is not null) as needs,
         grade,
 
         ---------- measures
