@@ -6,6 +6,7 @@
 #   make publish STATE=nc [REASON=...]                  publish what is loaded
 #   make up / make down                                 Airflow with its UI
 #   make releases STATE=nc / make rollback STATE=nc [RELEASE=...]
+#   make questions [STATE=nc]                          docs/questions.md, asked of a release
 #   make bench                                          DAGs against one bare script
 #   make pictures                                       the documentation's, of Airflow (Chromium)
 #   make mutations                                      mistakes made on purpose, and who notices
@@ -24,7 +25,7 @@ ifdef SCHEDULES
 export STATEWIDE_SCHEDULES := $(SCHEDULES)
 endif
 
-.PHONY: setup demo test refresh publish up down releases rollback bench pictures mutations lint lock
+.PHONY: setup demo test refresh publish up down releases rollback questions bench pictures mutations lint lock
 .DEFAULT_GOAL := demo
 
 setup:
@@ -58,6 +59,9 @@ releases: setup
 
 rollback: setup
 	@$(RUN) -m include.release rollback --state "$$STATE" $(if $(RELEASE),--to "$$RELEASE")
+
+questions: setup
+	@$(RUN) -m ops.questions --state "$${STATE:-zz}" $(if $(CHECK),--check)
 
 bench: setup
 	@$(RUN) -m ops.bench

@@ -168,7 +168,6 @@ def test_every_line_of_the_review_is_what_the_raw_files_say(built, states):
             flag,
             gap,
             all_gap,
-            _,
         ) in lines:
             key = tuple(of)
             if (level, key) not in places:
