@@ -23,6 +23,19 @@ SUBJECTS = tuple(
     f"build.intermediate.int_{subject}"
     for subject in ("enrollment", "outcomes", "finance", "staff", "cte", "identification")
 )
+# What programs are held against: relations of the build that not every state has.
+REFERENCES = {
+    "crosswalk": ("build.intermediate.int_cip_soc", {"school_year": "integer", "cip": "varchar"}),
+    "programs_in_regions": (
+        "build.intermediate.int_program_occupations",
+        {"school_year": "integer", "cip": "varchar"},
+    ),
+    "occupations": (
+        "build.marts.fct_labor_market",
+        {"school_year": "integer", "region": "varchar", "vintage": "varchar"},
+    ),
+}
+
 # Counts in which every person (or FTE) stands once, so that exclusive groups and levels add up.
 PEOPLE = ("membership", "average_daily_membership")
 # Counts that add up over organizations, but not over groups: a student may be in two clusters.
@@ -112,6 +125,12 @@ def prepare(connection: Any, school_years: Iterable[int] = ()) -> None:
         "null::varchar as group_category, null::varchar as group_value where false"
     )
     connection.execute(f"create view given as {' union all '.join([empty, *given])}")
+    for view, (table, columns) in REFERENCES.items():
+        source = f"select {', '.join(columns)} from {table}"
+        if table not in names:
+            nulls = ", ".join(f"null::{kind} as {column}" for column, kind in columns.items())
+            source = f"select {nulls} where false"
+        connection.execute(f"create view {view} as {source}")
     connection.execute("create table expected_years (school_year integer)")
     for year in school_years:
         connection.execute("insert into expected_years values (?)", [year])
@@ -128,6 +147,7 @@ def suite(override_reason: str | None = None) -> ExpectationSuite:
             *_sums(),
             *_presence(vanished),
             *_drift(vanished),
+            *_programs(),
         ],
     )
 
@@ -337,6 +357,44 @@ def _drift(severity: str) -> Iterator[NoRows]:
             severity="warning",
             needs_approval=is_out,
         )
+
+
+def _programs() -> Iterator[NoRows]:
+    """What cannot be seen in one row of a file of programs or occupations."""
+    concentrators = (
+        "from {batch} where metric_id = 'cte_concentrators' and org_level = 'SEA' "
+        f"and group_category = 'cip' and {REPORTED}"
+    )
+    yield _promise(
+        "the CIP code of every program with concentrators exists",
+        f"select school_year, group_value {concentrators} "
+        "and school_year in (select school_year from crosswalk) "
+        "and (school_year, group_value) not in (select (school_year, cip) from crosswalk)",
+        expected="a code of the crosswalk",
+        what_to_do="ask the LEAs that report the program for its CIP 2020 code",
+        severity="warning",
+    )
+    yield _promise(
+        "19 of 20 concentrators are in programs that lead to an occupation of the labor market",
+        f"select school_year {concentrators} "
+        "and school_year in (select school_year from programs_in_regions) group by school_year "
+        "having sum(value) filter (where (school_year, group_value) in "
+        "(select (school_year, cip) from programs_in_regions)) is null "
+        "or sum(value) filter (where (school_year, group_value) in "
+        "(select (school_year, cip) from programs_in_regions)) < 0.95 * sum(value)",
+        expected="at least 95 % of concentrators",
+        what_to_do="compare the programs' CIP codes with the crosswalk, and its occupations with "
+        "the labor market's",
+        severity="warning",
+    )
+    yield _promise(
+        "all figures of a region's labor market are of one vintage",
+        "select school_year, region from occupations group by all "
+        "having count(distinct vintage) > 1",
+        expected="one year or month",
+        what_to_do="ask the labor market office for one file of the whole region",
+        severity="warning",
+    )
 
 
 def _groups() -> str:

@@ -318,7 +318,7 @@ def test_child_poverty_is_the_census_bureaus(marts, year):
 
 
 def test_occupations_are_those_of_the_federal_file(marts):
-    """Detailed occupations of the state's areas, and which pay at least what the area's median is."""
+    """Detailed occupations of the state's areas, and which pay at least the area's median."""
     table = pd.read_csv(DATA / "reference/oews_may2025_nc_ct_us.csv", dtype=str)
     table = table[table["state_code"] == "37"]
     wages = pd.to_numeric(table["a_median"], errors="coerce")

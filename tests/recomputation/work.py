@@ -187,6 +187,7 @@ def _aligned(folder: Path, year: int, state: str) -> Amounts:
     courses = [
         row for row in standard.rows(folder, "cte_enrollment") if regions.get(row["lea_id"]) in here
     ]
+    about = career.described(courses)
     taken = standard.by_person(courses, "student_id", state)
     students = standard.by_person(standard.rows(folder, "student_enrollment"), "student_id", state)
     for organization, found in taken.items():
@@ -198,13 +199,18 @@ def _aligned(folder: Path, year: int, state: str) -> Amounts:
             finished = {name for (_, name), n in career.programs(rows).items() if n >= 2}
             if not finished:
                 continue
-            aligned = any(
-                row["program"] in finished and is_aligned(row["cip"], regions[row["lea_id"]])
-                for row in rows
-            )
-            groups = _groups(standard.speaker(counted))
-            held = {"cte_aligned_concentrators": aligned}
-            people.put(year, organization, student, groups, held)
+            for name in finished:
+                aligned = any(
+                    row["program"] == name and is_aligned(row["cip"], regions[row["lea_id"]])
+                    for row in rows
+                )
+                groups = [
+                    *_groups(standard.speaker(counted)),
+                    ("cip", about[name]["cip"]),
+                    ("career_cluster", about[name]["cluster"]),
+                ]
+                held = {"cte_aligned_concentrators": aligned}
+                people.put(year, organization, student, groups, held)
     return people.amounts()
 
 

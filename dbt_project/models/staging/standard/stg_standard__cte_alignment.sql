@@ -56,6 +56,8 @@ courses_in_regions as (
         courses.school_id,
         courses.student_id,
         courses.program,
+        max(courses.cip) over (partition by courses.school_year, courses.program) as cip,
+        max(courses.cluster) over (partition by courses.school_year, courses.program) as career_cluster,
         courses.course_code,
         courses.completed = 'Y' as is_completed,
         cast(courses.prior_courses as integer) as prior_courses,
@@ -79,9 +81,11 @@ programs as (
         org_id,
         student_id,
         program,
+        cip,
+        career_cluster,
         bool_or(is_aligned) as is_aligned
     from ({{ at_every_level('courses_in_regions') }})
-    group by school_year, org_level, org_id, student_id, program
+    group by school_year, org_level, org_id, student_id, program, cip, career_cluster
     having
         max(prior_courses) + count(distinct course_code) filter (where is_completed)
         >= {{ cte_rule('concentrator_courses') }}
@@ -104,6 +108,8 @@ concentrators as (
         students.race,
         students.sex,
         {{ populations_of_students(true) | trim }},
+        programs.cip,
+        programs.career_cluster,
         programs.is_aligned
     from students
     inner join programs using (school_year, org_level, org_id, student_id)
@@ -117,7 +123,7 @@ concentrators_by_group as (
         'concentrators',
         ['school_year', 'org_level', 'org_id', 'student_id', 'is_aligned'],
         [
-            ('race', 'race'), ('sex', 'sex'),
+            ('race', 'race'), ('sex', 'sex'), ('career_cluster', 'career_cluster'), ('cip', 'cip'),
             ('special_population', 'population_disabled'), ('special_population', 'population_ecodis'),
             ('special_population', 'population_el'), ('special_population', 'population_homeless'),
             ('special_population', 'population_foster'), ('special_population', 'population_military'),
