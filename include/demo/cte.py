@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from include.demo import work
 from include.demo.extracts import coded, constant, dates, flag, numbered, whole
 from include.demo.organizations import GRADE_9
 from include.demo.people import People, groups_of, select
@@ -154,6 +155,7 @@ def run(
     truths.add_up(year, "cte_concentrators", seat[concentrates], groups)
     left = ~np.isnat(exit_date) & (students["program"] >= 0) & (after >= 2)
     _outcomes(district, select(students, left), year, graduated[left], exit_date[left])
+    work.write_diplomas(district, students, year, seat)
     return after
 
 

@@ -146,6 +146,8 @@ _DUE = {
     "cip_soc": (-1, "09-01"),
     "student_enrollment": (0, "06-30"),
     "cte_enrollment": (0, "06-30"),
+    "work_based_learning": (0, "06-30"),
+    "work_ethic": (0, "06-30"),
     "graduation_cohort": (0, "09-30"),
     "identification": (0, "10-31"),
     "finance_ledger": (0, "12-31"),

@@ -38,9 +38,9 @@ PUBLIC = frozenset(
         "int_identification",
         "int_identified_schools",
         "int_labor",
+        "int_reference",
         "int_occupations",
         "int_program_occupations",
-        "int_reference",
     }
 )
 # Marts that speak of definitions only, or of jobs as others publish them: published as they are.
@@ -56,7 +56,7 @@ class Kind(StrEnum):
 
     PEOPLE = "people"  # a count of people, whole or in full-time equivalents
     RATE = "rate"  # a part of a count of people
-    MONEY = "money"  # dollars over a count of people
+    MONEY = "money"  # dollars (hours, points) over a count of people
     RATIO = "ratio"  # one count of people over another of other people
 
 
@@ -69,6 +69,10 @@ KINDS = {
     "fraction of principals": Kind.RATE,
     "US dollars per pupil": Kind.MONEY,
     "students per teacher": Kind.RATIO,
+    "fraction of places": Kind.RATE,
+    "hours per place": Kind.MONEY,
+    "employers": Kind.PEOPLE,
+    "points per student": Kind.MONEY,
     "students suspended (or suspensions) per student": Kind.RATE,
     "fraction of teacher full-time equivalents": Kind.RATE,
     "prekindergarten students per kindergarten student": Kind.RATIO,

@@ -11,3 +11,11 @@ union all
 union all
 
 {{ canonical('cte_alignment') }}
+
+union all
+
+{{ canonical('work_based_learning') }}
+
+union all
+
+{{ canonical('work_ethic') }}

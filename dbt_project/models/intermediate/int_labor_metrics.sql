@@ -1,6 +1,7 @@
 {#
-    The labor market as metrics of LEAs and of the state: an LEA's market is its region's, the state's is that of all
-    regions in which it has LEAs. Where regions and LEAs do not go by the same names, there is nothing to say.
+    The labor market as metrics of LEAs and of the state: an LEA's market is its region's, the state's is the region of
+    its own name, or else all regions in which it has LEAs. Where regions and LEAs do not go by the same names, there
+    is nothing to say.
 #}
 with
 
@@ -14,6 +15,23 @@ districts as (
         region
     from {{ ref('int_organizations') }}
     where org_level = 'LEA' and region is not null
+
+),
+
+-- Some offices have figures for the state as a whole beside those of its areas: then those are the state's.
+named_after_states as (
+
+    select distinct
+        occupations.state,
+        occupations.school_year,
+        occupations.region
+    from {{ ref('int_occupations') }} as occupations
+    inner join {{ ref('int_organizations') }} as agencies
+        on
+            occupations.state = agencies.state
+            and occupations.school_year = agencies.school_year
+            and occupations.region = agencies.name
+            and agencies.org_level = 'SEA'
 
 ),
 
@@ -31,6 +49,19 @@ markets as (
         districts.region
     from {{ ref('int_organizations') }} as agencies
     inner join districts using (state, school_year)
+    anti join named_after_states as named using (state, school_year)
+    where agencies.org_level = 'SEA'
+
+    union
+
+    select
+        agencies.state,
+        agencies.school_year,
+        agencies.org_level,
+        agencies.org_id,
+        named.region
+    from {{ ref('int_organizations') }} as agencies
+    inner join named_after_states as named using (state, school_year)
     where agencies.org_level = 'SEA'
 
 ),
