@@ -25,8 +25,8 @@ COMPARED = ("race", "sex", "migrant", "special_population", "career_cluster")
 # Counts that are a measure under another name.
 COUNTED_AS = {
     "cte_completers": "concentrators_graduating",
-    "cte_concentrators_contradicted": "discrepancy_contradicted",
-    "cte_concentrators_unverified": "discrepancy_unverified",
+    "cte_concentrators_reported": "concentrators_reported",
+    "cte_concentrators_unreported": "concentrators_unreported",
 }
 
 

@@ -49,7 +49,8 @@ measures as (
         seeded.metric_id,
         coalesce(seeded.group_category, 'all') as group_category,
         coalesce(seeded.group_value, 'all') as group_value,
-        coalesce(seeded.polarity, metrics.polarity) as polarity
+        coalesce(seeded.polarity, metrics.polarity) as polarity,
+        metrics.numerator is not null as is_made_of_counts
     from ({{ own_or_default('rar_dimension') }}) as seeded
     left join metrics using (metric_id)
 
@@ -89,6 +90,7 @@ numbers as (
         measures.metric_id,
         measures.group_category,
         measures.group_value,
+        measures.is_made_of_counts,
         facts.numerator,
         facts.denominator,
         facts.value,
@@ -104,7 +106,7 @@ numbers as (
         pupils.pupils
     from organizations
     cross join (
-        select distinct metric_id, group_category, group_value from measures
+        select distinct metric_id, group_category, group_value, is_made_of_counts from measures
         where metric_id is not null
     ) as measures
     left join facts using (state, school_year, org_level, org_id, metric_id, group_category, group_value)
@@ -209,6 +211,8 @@ quartiles as (
         end as told_status,
         case
             when told_status <> 'reported' then told_status
+            -- The parts of an index or of a parity are not counts, and do not add up.
+            when not bool_and(is_made_of_counts) then 'not_applicable'
             -- A rate without its counts is not added up.
             when
                 bool_or(numerator is null or denominator is null) filter (where status = 'reported')
@@ -313,7 +317,7 @@ laid_out as (
 
     select
         reviewed.*,
-        measures.*,
+        measures.* exclude (is_made_of_counts),
         numbers.value,
         numbers.value_lower,
         numbers.value_upper,
