@@ -102,7 +102,12 @@ def clean_logs() -> None:
     start_date=datetime(2024, 7, 1),
     catchup=False,
     max_active_runs=1,
-    default_args={"owner": "operations", "retries": 0, "on_failure_callback": alerts.failed},
+    default_args={
+        "owner": "operations",
+        "retries": 0,
+        "on_failure_callback": alerts.failed,
+        "on_success_callback": alerts.succeeded,
+    },
     tags=["operations"],
 )
 def maintenance():

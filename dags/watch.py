@@ -109,7 +109,12 @@ def tell() -> None:
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=duration(minutes=30),
-    default_args={"owner": "operations", "retries": 0, "on_failure_callback": alerts.failed},
+    default_args={
+        "owner": "operations",
+        "retries": 0,
+        "on_failure_callback": alerts.failed,
+        "on_success_callback": alerts.succeeded,
+    },
     tags=["operations"],
 )
 def watch():
