@@ -23,6 +23,7 @@ from pendulum import datetime
 
 from console import alerts
 from console.explained import explained
+from ops.retries import UNLESS_IT_SAID_WHY
 
 MACHINE = "the operators of this machine."
 
@@ -104,7 +105,7 @@ def clean_logs() -> None:
     max_active_runs=1,
     default_args={
         "owner": "operations",
-        "retries": 0,
+        **UNLESS_IT_SAID_WHY,
         "on_failure_callback": alerts.failed,
         "on_success_callback": alerts.succeeded,
     },

@@ -33,6 +33,7 @@ from console import alerts
 from console.approval import ApproveWhatMoved
 from console.explained import explained
 from include.registry import State, states
+from ops.retries import UNLESS_IT_SAID_WHY
 
 
 @task(
@@ -102,6 +103,7 @@ def protect(state: str, build: str) -> str:
     # A store that is away for a moment; running again is safe.
     retries=3,
     retry_delay=duration(seconds=10),
+    retry_policy=None,
     doc_md=explained(
         "Write the release whole, then point readers at it.",
         given="The protected build, approved where it has to be.",
@@ -155,7 +157,7 @@ def publish(state: State) -> None:
         on_failure_callback=alerts.run_failed,
         default_args={
             "owner": state.owner,
-            "retries": 0,
+            **UNLESS_IT_SAID_WHY,
             "on_failure_callback": alerts.failed,
         },
         tags=["publish", state.state],

@@ -22,6 +22,7 @@ from pendulum import datetime, duration
 
 from console import alerts
 from console.explained import explained
+from ops.retries import UNLESS_IT_SAID_WHY
 
 MACHINE = "the operators of this machine."
 AGAIN = "is safe: what was told is not told again."
@@ -111,7 +112,7 @@ def tell() -> None:
     dagrun_timeout=duration(minutes=30),
     default_args={
         "owner": "operations",
-        "retries": 0,
+        **UNLESS_IT_SAID_WHY,
         "on_failure_callback": alerts.failed,
         "on_success_callback": alerts.succeeded,
     },
