@@ -62,7 +62,8 @@ def failed(context: Any) -> None:
         ti = context["ti"]
         state, _, verb = ti.dag_id.partition("_")
         if ti.dag_id.startswith("statewide_"):
-            _note_of(ti.dag_id, "all states", "maintenance", "maintenance", context)
+            section = ti.dag_id.removeprefix("statewide_")
+            _note_of(ti.dag_id, "all states", _part_of_task(ti), section, context)
             tell()
         elif verb == "publish":
             _note_of(state, "publish", RELEASE, PUBLISHING[ti.task_id], context)
@@ -82,6 +83,21 @@ def failed(context: Any) -> None:
             _, extract, step = ti.task_id.split(".")
             year = context["params"]["school_year"]
             _note_of(state, "ingest", part_of(extract, year), step, context)
+
+
+def succeeded(context: Any) -> None:
+    """A task that is about no state works: `on_success_callback` of watch and maintenance."""
+    with _harmless():
+        from include import incidents
+
+        ti = context["ti"]
+        if incidents.mend(ti.dag_id, "all states", [_part_of_task(ti)]):
+            tell()
+
+
+def _part_of_task(ti: Any) -> str:
+    number = getattr(ti, "map_index", None)
+    return ti.task_id if number is None or number < 0 else f"{ti.task_id} {number}"
 
 
 def run_failed(context: Any) -> None:

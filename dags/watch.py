@@ -114,6 +114,7 @@ def tell() -> None:
         "owner": "operations",
         **UNLESS_IT_SAID_WHY,
         "on_failure_callback": alerts.failed,
+        "on_success_callback": alerts.succeeded,
     },
     tags=["operations"],
 )

@@ -46,6 +46,7 @@ SECTIONS = {
     "late": "no file by the promised date",
     "stale": "the lake holds what readers have not been given",
     "declaration": "the state's file cannot be understood, and none of its DAGs run",
+    "watch": "late files, stale releases or broken declarations could not be looked for",
     "maintenance": "what is no longer needed could not be removed",
 }
 

@@ -48,6 +48,7 @@ dags = {
                 "trigger": task.trigger_rule.value,
                 "pool": task.pool,
                 "doc": task.doc_md,
+                "mends": [it.__name__ for it in listed(task.on_success_callback)],
                 "tells": [it.__name__ for it in listed(task.on_failure_callback)],
                 "upstream": sorted(task.upstream_task_ids),
                 "outlets": [asset.name for asset in task.outlets],
@@ -166,6 +167,8 @@ def test_every_dag_and_every_task_has_a_page_that_answers_an_operators_questions
                 assert f"**{word}** " in task["doc"], (dag_id, name, word)
             assert task["display"] != name
             assert task["tells"] == ["failed"], "whoever answers for it hears of a failure"
+            if dag_id in OF_ALL_STATES:
+                assert task["mends"] == ["succeeded"], "and of its end"
 
 
 @pytest.mark.parametrize("code", sorted(states()))

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from console import alerts
 from include import incidents, lake, quality, registry, status, watch
 from include.dbt import BuildFailed
 from include.incidents import SECTIONS, Message
@@ -245,6 +246,36 @@ def test_every_alert_has_its_section_in_the_runbook():
         for heading in re.findall(r"^### (.+)$", (ROOT / "docs/runbook.md").read_text(), re.M)
     }
     assert set(SECTIONS) <= from_headings, set(SECTIONS) - from_headings
+
+
+class Task:
+    """What a callback is told of the task that ended."""
+
+    def __init__(self, dag: str, task: str, number: int = -1) -> None:
+        self.dag_id, self.task_id, self.map_index = dag, task, number
+        self.log_url = f"{URL}/dags/{dag}"
+
+
+def test_a_task_of_no_state_is_an_incident_until_it_works(home, monkeypatch):
+    monkeypatch.setattr(alerts, "tell", lambda: None)
+    for dag in ("statewide_watch", "statewide_maintenance"):
+        alerts.failed({"ti": Task(dag, "clean", 1), "exception": OSError("no room")})
+        alerts.succeeded({"ti": Task(dag, "clean", 0)})
+        [incident] = incidents.open_incidents().values()
+        assert incident.parts["clean 1"].section == dag.removeprefix("statewide_")
+        alerts.succeeded({"ti": Task(dag, "clean", 1)})
+        assert incidents.open_incidents() == {}
+
+
+@pytest.mark.parametrize("task", ["build", "check", "protect", "approve", "export"])
+def test_every_task_of_a_publish_run_has_its_section(home, monkeypatch, task):
+    monkeypatch.setattr(alerts, "tell", lambda: None)
+    alerts.failed({"ti": Task("zz_publish", task), "exception": OSError("no room")})
+    [incident] = incidents.open_incidents().values()
+    [part] = incident.parts.values()
+    assert part.section in SECTIONS
+    alerts.after_publish("zz")
+    assert incidents.open_incidents() == {}
 
 
 # ---- channels ------------------------------------------------------------------------------------
