@@ -23,6 +23,7 @@ from pendulum import datetime
 
 from console import alerts
 from console.explained import explained
+from ops.retries import UNLESS_IT_SAID_WHY
 
 MACHINE = "the operators of this machine."
 
@@ -102,7 +103,11 @@ def clean_logs() -> None:
     start_date=datetime(2024, 7, 1),
     catchup=False,
     max_active_runs=1,
-    default_args={"owner": "operations", "retries": 0, "on_failure_callback": alerts.failed},
+    default_args={
+        "owner": "operations",
+        **UNLESS_IT_SAID_WHY,
+        "on_failure_callback": alerts.failed,
+    },
     tags=["operations"],
 )
 def maintenance():
