@@ -77,6 +77,8 @@ def failed(context: Any) -> None:
         elif ti.task_id == "announce":
             _note_of(state, "ingest", "announcement", "announce", context)
         else:
+            from include.incidents import part_of
+
             _, extract, step = ti.task_id.split(".")
             year = context["params"]["school_year"]
             _note_of(state, "ingest", part_of(extract, year), step, context)
@@ -107,11 +109,6 @@ def _last(incident: Any) -> str:
     return max(part.last for part in incident.parts.values())
 
 
-def part_of(extract: str, school_year: int) -> str:
-    """How an extract of a year is called in an alert."""
-    return f"{extract.replace('_', ' ')} {school_year}"
-
-
 def _note_of(state: str, subject: str, part: str, section: str, context: Any) -> None:
     from include import incidents
 
@@ -129,6 +126,7 @@ def after_ingest(
     with _harmless():
         from include import incidents
 
+        part_of = incidents.part_of
         failed = {part_of(it.extract, school_year): it for it in outcomes if it.failed_step}
         known = _noted(state, set(failed), since)
         for name, outcome in failed.items():

@@ -225,6 +225,11 @@ def keep(state: str, subject: str, parts: dict[str, tuple[str, str]]) -> None:
     mend(state, subject, [name for name in known if name not in parts])
 
 
+def part_of(extract: str, school_year: int) -> str:
+    """How an extract of a year is called in an alert."""
+    return f"{extract.replace('_', ' ')} {school_year}"
+
+
 def reason_of(error: BaseException | str | None) -> str:
     """The first lines of why something failed, without a value or a secret."""
     if error is None:

@@ -24,7 +24,10 @@ READ = (
 
 
 def late() -> None:
-    """Files that were promised by a day that is over, one incident for each state."""
+    """Files that were promised by a day that is over, one incident for each state.
+
+    Failures of files that are declared no more end here.
+    """
     for state in _readable():
         parts = {}
         with _working_copy(state):
@@ -32,11 +35,30 @@ def late() -> None:
         for line in lines:
             if line.is_late and line.due:
                 refused = " One came and was refused." if line.is_refused else ""
-                parts[f"{line.extract.replace('_', ' ')} {line.school_year}"] = (
+                parts[incidents.part_of(line.extract, line.school_year)] = (
                     "late",
                     f"promised by {line.due.isoformat()}.{refused}",
                 )
         incidents.keep(state, "files", parts)
+        _retire(state)
+
+
+def _retire(state: str) -> None:
+    """What failed and is asked for no more, no run will ever mend."""
+    incident = incidents.open_incidents().get(f"{state}/ingest")
+    if incident is None:
+        return
+    asked = {
+        incidents.part_of(name, year)
+        for name, extract in registry.states()[state].extracts.items()
+        for year in extract.school_years
+    }
+    gone = [
+        name
+        for name, part in incident.parts.items()
+        if part.section in ("fetch", "check", "load") and name not in asked
+    ]
+    incidents.mend(state, "ingest", gone)
 
 
 def stale() -> None:

@@ -181,6 +181,19 @@ def test_a_file_that_is_late_is_an_incident_until_it_is_loaded(landing, monkeypa
     assert incidents.open_incidents() == {}
 
 
+def test_what_is_asked_for_no_more_is_wrong_no_more(landing):
+    lake.private(lake.home() / "lake" / STATE)
+    for year in (2018, 2019):
+        incidents.note(STATE, "ingest", incidents.part_of(EXTRACT, year), "fetch", "no answer")
+    watch.late()
+    [incident] = incidents.open_incidents().values()
+    assert len(incident.parts) == 2
+    landing.declare(school_years=[2019])
+    watch.late()
+    [incident] = incidents.open_incidents().values()
+    assert set(incident.parts) == {f"{EXTRACT} 2019"}
+
+
 def test_a_release_that_lags_is_an_incident_after_its_patience(landing, monkeypatch):
     landing.load([[2019, f"{n:04}", "KG", 10, ""] for n in range(8)])
     watch.stale()

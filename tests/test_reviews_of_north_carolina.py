@@ -1,7 +1,7 @@
 """North Carolina's reviews from its real files: complete, and what pandas makes of the same bytes.
 
 Identified schools are counted in the publisher's own file; values, places and gaps are taken from
-the recomputation of the metrics. Then everything is published, and what may be told is all there is.
+the recomputation of the metrics. Then everything is protected: what may be told is all there is.
 """
 
 from __future__ import annotations
@@ -252,11 +252,12 @@ def test_the_order_of_need_is_one_order(marts):
 
 
 def test_what_is_published_of_a_review_is_what_is_published_of_its_metrics(build):
-    """Of a stricter policy, that hides much: no number of a review is there that is hidden."""
+    """Under a policy that hides much, a review tells no number that is hidden."""
     strict = registry.states()["nc"]
     policy = strict.disclosure.model_copy(update={"minimum_n": 30, "public_metrics": []})
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(registry.states(), "nc", strict.model_copy(update={"disclosure": policy}))
+        known = {**registry.states(), "nc": strict.model_copy(update={"disclosure": policy})}
+        patch.setattr(registry, "states", lambda: known)
         disclosure.protect("nc", build)
     with duckdb.connect(str(disclosure.protected("nc", build)), read_only=True) as told:
         told.execute(f"attach '{warehouse.path('nc', build)}' as exact (read_only)")
@@ -266,7 +267,8 @@ def test_what_is_published_of_a_review_is_what_is_published_of_its_metrics(build
             "count(*) filter (where review.value is distinct from fact.value "
             "or (fact.status is not null and review.status <> fact.status)) "
             "from published.rar_review as review "
-            "full join exact.marts.rar_review as was using (school_year, org_level, org_id, measure) "
+            "full join exact.marts.rar_review as was "
+            "using (school_year, org_level, org_id, measure) "
             "left join published.fct_metric as fact on review.school_year = fact.school_year "
             "and review.org_level = fact.org_level and review.org_id = fact.org_id "
             "and review.metric_id = fact.metric_id "
@@ -287,7 +289,8 @@ def test_what_is_published_of_a_review_is_what_is_published_of_its_metrics(build
             "and (percentile is not null or flag is not null)"
         ).fetchone()
         selections = told.execute(
-            "select count(*) from (select org_id, csi_schools, is_selected from published.rar_selection "
+            "select count(*) from ("
+            "select org_id, csi_schools, is_selected from published.rar_selection "
             "except select org_id, csi_schools, is_selected from exact.marts.rar_selection)"
         ).fetchone()
 

@@ -37,3 +37,10 @@
     where characteristic not in (select group_category || '=' || group_value from {{ vocabulary }})
 {% endtest %}
 
+{# No two rows have the same, but several may have none. #}
+{% test unique_where_told(model, column) %}
+    select {{ column }} from {{ model }}
+    where {{ column }} is not null
+    group by {{ column }}
+    having count(*) > 1
+{% endtest %}

@@ -38,9 +38,9 @@ PUBLIC = frozenset(
         "int_identification",
         "int_identified_schools",
         "int_labor",
+        "int_reference",
         "int_occupations",
         "int_program_occupations",
-        "int_reference",
     }
 )
 # Marts that speak of definitions only, or of jobs as others publish them: published as they are.

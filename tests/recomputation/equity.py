@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from fractions import Fraction
 from typing import NamedTuple
 
+import pandas as pd
+
 from tests.recomputation.standard import Amounts, Cell
 
 HORIZONTAL = (
@@ -200,3 +202,21 @@ def relief(amounts: Amounts) -> dict[Cell, float | None]:
         is_share = amounts[cell] > 0 and 0 <= paid <= amounts[cell]
         found[cell._replace(measure=RELIEF[2])] = float(paid / amounts[cell]) if is_share else None
     return found
+
+
+def among(
+    spending: pd.DataFrame, pupils: pd.Series, poverty: pd.Series | None = None
+) -> dict[str, float | None]:
+    """The statistics of organizations whose spending per pupil, pupils and poverty are published.
+
+    `spending` has org_id and value; the series are by org_id. Without poverty, the horizontal ones;
+    with it, the vertical ones of the organizations whose share is told.
+    """
+    family = []
+    for org_id, value in spending.set_index("org_id")["value"].dropna().items():
+        n, p = pupils.get(org_id), 0.0 if poverty is None else poverty.get(org_id)
+        if pd.notna(n) and n > 0 and pd.notna(p):
+            heads = Fraction(n)
+            family.append(Family(org_id, Fraction(value), heads, heads * Fraction(p)))
+    chosen = HORIZONTAL if poverty is None else VERTICAL
+    return {metric: value for metric, value in statistics(family).items() if metric in chosen}

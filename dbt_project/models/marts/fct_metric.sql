@@ -12,6 +12,7 @@
     'int_labor_metrics',
     'int_budget_metrics',
     'int_real_spending_metrics',
+    'int_child_poverty_metrics',
 ] -%}
 
 with

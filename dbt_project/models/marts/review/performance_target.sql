@@ -18,7 +18,7 @@ organizations as (
 
 metrics as (
 
-    select * from {{ ref('dim_metric') }}
+    select * from {{ ref('metrics') }}
 
 ),
 

@@ -23,7 +23,7 @@ organizations as (
 
 metrics as (
 
-    select * from {{ ref('dim_metric') }}
+    select * from {{ ref('metrics') }}
 
 ),
 
