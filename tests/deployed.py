@@ -23,7 +23,7 @@ from ops.client import Client, Refused, Unreachable
 from tests import services
 
 ROOT = Path(__file__).parents[1]
-PATIENCE = 300
+PATIENCE = 900
 
 
 @dataclass

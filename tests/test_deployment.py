@@ -362,3 +362,10 @@ def test_the_preload_of_a_worker_names_modules_that_are_there(settings):
     imports = json.loads(made["AIRFLOW__CELERY__EXTRA_CELERY_CONFIG"])["imports"]
     assert set(imports) < set(configuration.PRELOAD)
     assert {"great_expectations", "dbt.cli.main", "duckdb"} <= set(imports)
+
+
+def test_what_the_pages_read_is_in_the_image():
+    """The Statewide page shows the runbook."""
+    left_out = (ROOT / ".dockerignore").read_text().split()
+    assert not {"docs", "docs/runbook.md", "console", "plugins", "deploy"} & set(left_out)
+    assert ".env" in left_out and "var" in left_out

@@ -59,15 +59,17 @@ def test_a_backup_is_restored_upgraded_and_its_fernet_key_rotated(tmp_path):
     with deployed.deployed(new, prepared=False, **kept) as it:
         postgres_says(it, "pg_restore", "--dbname=airflow", "--no-owner", str(dump))
         said(it, "prepare")
-        assert PASSWORD in said(it, "airflow", "connections", "get", "publisher")
-        assert "7" in line_of(said(it, "airflow", "pools", "list"), "warehouse"), "slots are kept"
-        assert "admin" in said(it, "airflow", "users", "list")
+        assert PASSWORD in said(it, "airflow", "connections", "get", "publisher", "-o", "json")
+        assert "7" in line_of(said(it, "airflow", "pools", "list", "-o", "plain"), "warehouse"), (
+            "slots are kept"
+        )
+        assert "admin" in said(it, "airflow", "users", "list", "-o", "plain")
 
         before, after = settings["STATEWIDE_FERNET_KEY"], fernet_key()
         it.settings["STATEWIDE_FERNET_KEY"] = f"{after},{before}"
         said(it, "airflow", "rotate-fernet-key")
         it.settings["STATEWIDE_FERNET_KEY"] = after
-        assert PASSWORD in said(it, "airflow", "connections", "get", "publisher")
+        assert PASSWORD in said(it, "airflow", "connections", "get", "publisher", "-o", "json")
 
 
 def tmp_path_of(folder: Path, *names: str) -> list[Path]:

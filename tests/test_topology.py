@@ -100,9 +100,13 @@ def test_two_states_on_two_workers_one_of_which_is_killed(
         it.kill(victim)
 
         for state, run in runs.items():
-            told = it.wait_for(f"{state}_ingest", lambda s=state, r=run: ended(client, s, r), 600)
+            told = it.wait_for(
+                f"{state}_ingest", lambda s=state, r=run: ended(client, s, r), deployed.PATIENCE
+            )
             assert told == "success", f"{state}_ingest: {told}"
-            told = it.wait_for(f"{state}_publish", lambda s=state: published(client, s), 600)
+            told = it.wait_for(
+                f"{state}_publish", lambda s=state: published(client, s), deployed.PATIENCE
+            )
             assert told == "success", f"{state}_publish: {told}\n{failures(client, state)}"
         tries = [task["try_number"] for task in tasks_of(client, "build")]
         assert max(tries) > 1, "the build that was under way was tried again"
