@@ -6,6 +6,8 @@
 #   make publish STATE=nc [REASON=...]                  publish what is loaded
 #   make up / make down                                 Airflow with its UI
 #   make releases STATE=nc / make rollback STATE=nc [RELEASE=...]
+#   make forget [DAYS=400]                              Airflow forgets older runs
+#   make env                                            settings of docker-compose.yaml, in .env
 #   make bench                                          DAGs against one bare script
 #   make pictures                                       the documentation's, of Airflow (Chromium)
 #   make mutations                                      mistakes made on purpose, and who notices
@@ -24,7 +26,7 @@ ifdef SCHEDULES
 export STATEWIDE_SCHEDULES := $(SCHEDULES)
 endif
 
-.PHONY: setup demo test refresh publish up down releases rollback bench pictures mutations lint lock
+.PHONY: setup demo test refresh publish up down releases rollback forget env bench pictures mutations lint lock
 .DEFAULT_GOAL := demo
 
 setup:
@@ -58,6 +60,12 @@ releases: setup
 
 rollback: setup
 	@$(RUN) -m include.release rollback --state "$$STATE" $(if $(RELEASE),--to "$$RELEASE")
+
+forget: setup
+	@$(RUN) -m ops.forget $(if $(DAYS),--days "$(DAYS)")
+
+env: setup
+	@$(RUN) -m ops.deployment env
 
 bench: setup
 	@$(RUN) -m ops.bench

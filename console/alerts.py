@@ -77,14 +77,36 @@ def failed(context: Any) -> None:
         elif ti.task_id == "announce":
             _note_of(state, "ingest", "announcement", "announce", context)
         else:
+            from include.incidents import part_of
+
             _, extract, step = ti.task_id.split(".")
             year = context["params"]["school_year"]
             _note_of(state, "ingest", part_of(extract, year), step, context)
 
 
-def part_of(extract: str, school_year: int) -> str:
-    """How an extract of a year is called in an alert."""
-    return f"{extract.replace('_', ' ')} {school_year}"
+def run_failed(context: Any) -> None:
+    """A run failed: `on_failure_callback` of a DAG, for tasks that ended before they could tell."""
+    with _harmless():
+        from include import incidents
+
+        state, _, verb = context["dag"].dag_id.partition("_")
+        run = context.get("dag_run")
+        since = getattr(run, "start_date", None)
+        known = incidents.open_incidents().get(f"{state}/{verb}")
+        if known and since and datetime.fromisoformat(_last(known)) >= since.replace(microsecond=0):
+            return
+        ti = context.get("ti")
+        section = PUBLISHING.get(ti.task_id if ti else "", "build")
+        if verb == "ingest":
+            section = "report"
+        part = RELEASE if verb == "publish" else "a run"
+        link = str(ti.log_url) if ti else ""
+        incidents.note(state, verb, part, section, incidents.reason_of("stopped"), link)
+        tell()
+
+
+def _last(incident: Any) -> str:
+    return max(part.last for part in incident.parts.values())
 
 
 def _note_of(state: str, subject: str, part: str, section: str, context: Any) -> None:
@@ -104,6 +126,7 @@ def after_ingest(
     with _harmless():
         from include import incidents
 
+        part_of = incidents.part_of
         failed = {part_of(it.extract, school_year): it for it in outcomes if it.failed_step}
         known = _noted(state, set(failed), since)
         for name, outcome in failed.items():
@@ -114,7 +137,7 @@ def after_ingest(
         mended = [part_of(it.extract, school_year) for it in outcomes if it.outcome == "loaded"]
         if announced in ("success", "skipped"):
             mended.append("announcement")
-        incidents.mend(state, "ingest", [*mended, "report"])
+        incidents.mend(state, "ingest", [*mended, "report", "a run"])
         tell()
 
 

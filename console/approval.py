@@ -39,12 +39,14 @@ class ApproveWhatMoved(HITLOperator):
             defaults=KEEP,
             response_timeout=timedelta(days=float(os.environ.get("STATEWIDE_APPROVAL_DAYS") or 7)),
             params={
+                # Airflow validates a task's params before it runs, so the form starts with an
+                # empty text that is valid; the answer is held to its length when it comes.
                 "why": Param(
+                    "",
                     type="string",
-                    minLength=10,
                     title="Why",
-                    description="What moved the figures, or what is wrong with them. Yours and "
-                    "your name stand in the release.",
+                    description="What moved the figures, or what is wrong with them, in at least "
+                    "ten letters. It stands in the release, with your name.",
                 )
             },
             **kwargs,
@@ -71,7 +73,10 @@ class ApproveWhatMoved(HITLOperator):
         return super().execute(context)
 
     def execute_complete(self, context: Any, event: dict[str, Any]) -> str:
-        """Keep the answer. Raises AirflowSkipException where it is no."""
+        """Keep the answer; ask again where it gives no reason.
+
+        Raises AirflowSkipException where it is no.
+        """
         from include import approvals
 
         # Time ran out, and Airflow answered with the default, for which nobody gave a reason.
@@ -87,14 +92,17 @@ class ApproveWhatMoved(HITLOperator):
             )
         else:
             given = super().execute_complete(context, event)
-            user = given["responded_by_user"]
+            user, why = given["responded_by_user"], given["params_input"].get("why") or ""
+            if len(why.strip()) < approvals.LEAST_REASON:
+                self.log.warning("%s gave no reason, so the question stays", user)
+                return super().execute(context)
             answer = approvals.answer(
                 self.state,
                 self.build,
                 is_yes=given["chosen_options"] == [PUBLISH],
                 by=str(user.get("name") or user["id"]),
                 how="answered in Airflow",
-                reason=given["params_input"].get("why"),
+                reason=why,
             )
         alerts.after_publish(self.state)
         if not answer.is_yes:

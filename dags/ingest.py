@@ -40,6 +40,7 @@ from pendulum import datetime, duration
 from console import alerts
 from console.explained import explained
 from include.registry import State, states
+from ops.retries import UNLESS_IT_SAID_WHY
 
 # Publishers' servers are flaky, so fetching waits and tries again. How long is the deployment's
 # choice: five minutes suit a nightly run, nobody wants them while looking on.
@@ -57,6 +58,7 @@ def chosen(param: str):
     retries=FETCH_RETRIES,
     retry_delay=FETCH_RETRY_DELAY,
     retry_exponential_backoff=True,
+    retry_policy=None,
     doc_md=explained(
         "Copy the publisher's file, byte for byte.",
         given="The address in the state's file, for this school year.",
@@ -109,6 +111,7 @@ def check(state: str, extract: str, sha256: str) -> str:
 
 @task(
     retries=1,
+    retry_policy=None,
     doc_md=explained(
         "Replace this year's part of the lake with the checked rows, all at once.",
         given="Rows that passed the check.",
@@ -238,9 +241,10 @@ def ingest(state: State) -> None:
                 "Empty: the deployment's STATEWIDE_EXTRACTS.",
             ),
         },
+        on_failure_callback=alerts.run_failed,
         default_args={
             "owner": state.owner,
-            "retries": 0,
+            **UNLESS_IT_SAID_WHY,
             "on_failure_callback": alerts.failed,
         },
         tags=["ingest", state.state],

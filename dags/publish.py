@@ -33,6 +33,7 @@ from console import alerts
 from console.approval import ApproveWhatMoved
 from console.explained import explained
 from include.registry import State, states
+from ops.retries import UNLESS_IT_SAID_WHY
 
 
 @task(
@@ -83,7 +84,8 @@ def check(state: str, build: str) -> str:
     doc_md=explained(
         "Hide what could point at a person.",
         given="The checked build, and the state's disclosure policy.",
-        makes="A protected build, and a record of how many cells met which rule.",
+        makes="A protected build, in which what is made of metrics is made again of what may be "
+        "told, and a record of how many cells met which rule.",
         failure="that something could not be hidden, or has no rule: nothing leaves.",
         clearing="is safe. Never publish around it.",
         concerns="who answers for disclosure control.",
@@ -101,6 +103,7 @@ def protect(state: str, build: str) -> str:
     # A store that is away for a moment; running again is safe.
     retries=3,
     retry_delay=duration(seconds=10),
+    retry_policy=None,
     doc_md=explained(
         "Write the release whole, then point readers at it.",
         given="The protected build, approved where it has to be.",
@@ -151,9 +154,10 @@ def publish(state: State) -> None:
                 "the release with your name.",
             )
         },
+        on_failure_callback=alerts.run_failed,
         default_args={
             "owner": state.owner,
-            "retries": 0,
+            **UNLESS_IT_SAID_WHY,
             "on_failure_callback": alerts.failed,
         },
         tags=["publish", state.state],

@@ -22,6 +22,7 @@ from pendulum import datetime, duration
 
 from console import alerts
 from console.explained import explained
+from ops.retries import UNLESS_IT_SAID_WHY
 
 MACHINE = "the operators of this machine."
 AGAIN = "is safe: what was told is not told again."
@@ -109,7 +110,11 @@ def tell() -> None:
     catchup=False,
     max_active_runs=1,
     dagrun_timeout=duration(minutes=30),
-    default_args={"owner": "operations", "retries": 0, "on_failure_callback": alerts.failed},
+    default_args={
+        "owner": "operations",
+        **UNLESS_IT_SAID_WHY,
+        "on_failure_callback": alerts.failed,
+    },
     tags=["operations"],
 )
 def watch():

@@ -26,7 +26,9 @@ SUBJECTS = tuple(
 # Counts in which every person (or FTE) stands once, so that exclusive groups and levels add up.
 PEOPLE = ("membership", "average_daily_membership")
 # Counts that add up over organizations, but not over groups: a student may be in two clusters.
-ADDITIVE = (*PEOPLE, "budget_pupils", "staff_fte", "cte_concentrators")
+ADDITIVE = (
+    *PEOPLE, "budget_pupils", "staff_fte", "cte_concentrators", "cte_concentrators_reported"
+)  # fmt: skip
 EXCLUSIVE = (
     "race", "sex", "economic", "english_learner", "disability",
     "homeless", "foster", "military", "migrant", "grade",

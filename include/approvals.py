@@ -10,14 +10,17 @@ a reason, the build is published only with a yes that has a reason. Without eith
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from include import differences, disclosure, lake
+from include import differences, disclosure, lake, shared_lake
 
 LEAST_REASON = 10
+CHECKS = "warehouse/{state}/{build}.checks.json"
+ANSWER = "warehouse/{state}/{build}.approval.json"
 # State totals that a question shows; the page has all of them.
 SHOWN = 15
 
@@ -51,6 +54,7 @@ def _path(state: str, build: str) -> Path:
     return lake.warehouse(state) / f"{build}.approval.json"
 
 
+@shared_lake.step(CHECKS)
 def moved(state: str, build: str) -> list[str]:
     """What a person has to say yes to, as the promises that were not kept; empty if nothing."""
     path = lake.warehouse(state) / f"{build}.checks.json"
@@ -64,6 +68,7 @@ def moved(state: str, build: str) -> list[str]:
     ]
 
 
+@shared_lake.step(CHECKS, ANSWER)
 def answer(
     state: str, build: str, *, is_yes: bool, by: str, how: str, reason: str | None
 ) -> Answer:
@@ -82,6 +87,7 @@ def answer(
     return given
 
 
+@shared_lake.step(CHECKS, ANSWER)
 def answered(state: str, build: str) -> Answer | None:
     """The last word on a build, if it is about what moved as it stands now."""
     path = _path(state, build)
@@ -92,6 +98,7 @@ def answered(state: str, build: str) -> Answer | None:
     return given if set(moved(state, build)) <= set(given.asked) else None
 
 
+@shared_lake.step(CHECKS, ANSWER)
 def require(state: str, build: str) -> Answer | None:
     """The yes that a build was given; None if it needs none. Raises NotApproved."""
     given = answered(state, build)
@@ -113,6 +120,7 @@ def is_refused(state: str, build: str) -> bool:
     return given is not None and not given.is_yes
 
 
+@shared_lake.step("warehouse/{state}/*.json")
 def refused_inputs(state: str) -> list[list[dict[str, Any]]]:
     """The loads of every build that was refused, as far as they are known."""
     found = []
@@ -124,6 +132,7 @@ def refused_inputs(state: str) -> list[list[dict[str, Any]]]:
     return found
 
 
+@shared_lake.step(CHECKS, "warehouse/{state}/{build}.protected.duckdb", "published/{state}/current")
 def question(state: str, build: str) -> str:
     """What a person is asked, as Markdown: what moved, as readers would see it.
 
@@ -135,7 +144,10 @@ def question(state: str, build: str) -> str:
         "",
         *(f"- {_plain(promise)}" for promise in moved(state, build)),
     ]
-    last = lake.published(state) / "current" / "statewide.duckdb"
+    pointer = lake.published(state) / "current"
+    if pointer.is_symlink():
+        shared_lake.bring(state, f"published/{state}/{os.readlink(pointer)}/statewide.duckdb")
+    last = pointer / "statewide.duckdb"
     if last.exists():
         found = differences.between(last, disclosure.protected(state, build))
         lines += ["", "| School year | Metric | Readers have | Would have | Change |"]

@@ -1,7 +1,9 @@
 """Incidents: what is wrong, since when, and who has been told.
 
-    incidents/open.json       what is wrong now
-    incidents/closed.jsonl    what was, oldest first
+    incidents.json    what is wrong now (`open`), and what was lately (`closed`, oldest first)
+
+It lies in STATEWIDE_HOME, or beside a lake that several machines share, where each change is a
+compare-and-swap: whichever machine a task ran on, there is one list.
 
 An incident is one thing that somebody has to see to: a state's ingest, its publishing, files that
 are late. It is made of parts (an extract of a year, say), so that ten files that one cut cable
@@ -18,13 +20,15 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable
+import secrets
+import time
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from include import lake
+from include import lake, shared_lake
+from include.object_store import LostRace, ObjectStore
 
 # What an incident may be about: the section of docs/runbook.md that says what to do, and what a
 # message says of it.
@@ -163,14 +167,12 @@ def note(
     """Remember that a part failed, now. Whoever was told of it already is not told again."""
     if section not in SECTIONS:
         raise ValueError(f"no runbook section {section!r}; there are {', '.join(SECTIONS)}")
-    now = _now()
-    with lake.lock("incidents"):
-        found = _read()
-        key = f"{state}/{subject}"
-        incident = found.get(key) or Incident(state, subject, since=now)
+    now, key = _now(), f"{state}/{subject}"
+
+    def noted(kept: _Kept) -> Incident:
+        incident = kept.open.get(key) or Incident(state, subject, since=now)
         before = incident.parts.get(part)
-        told = before.told if before and before.section == section else ()
-        noted = Part(
+        it = Part(
             part,
             section,
             reason,
@@ -178,35 +180,35 @@ def note(
             since=before.since if before else now,
             last=now,
             times=before.times + 1 if before else 1,
-            told=told,
+            told=before.told if before and before.section == section else (),
         )
-        found[key] = replace(incident, parts=incident.parts | {part: noted})
-        _write(found)
-        return found[key]
+        kept.open[key] = replace(incident, parts=incident.parts | {part: it})
+        return kept.open[key]
+
+    return _change(noted)
 
 
 def mend(state: str, subject: str, parts: Iterable[str] | None = None) -> Incident | None:
     """These parts work again (None: all). Returns the incident if that closed it."""
-    with lake.lock("incidents"):
-        found = _read()
-        incident = found.get(f"{state}/{subject}")
+
+    def mended(kept: _Kept) -> Incident | None:
+        incident = kept.open.get(f"{state}/{subject}")
         if incident is None:
             return None
         gone = set(incident.parts if parts is None else parts) & set(incident.parts)
+        left = {name: part for name, part in incident.parts.items() if name not in gone}
         if not gone:
             return None
-        left = {name: part for name, part in incident.parts.items() if name not in gone}
         if left:
-            mended = tuple(sorted({*incident.mended, *gone}))
-            found[incident.key] = replace(incident, parts=left, mended=mended)
-            _write(found)
+            before = tuple(sorted({*incident.mended, *gone}))
+            kept.open[incident.key] = replace(incident, parts=left, mended=before)
             return None
         closed = replace(incident, closed=_now())
-        del found[incident.key]
-        # Written first: who is killed in between finds it closed twice, and never lost.
-        _append(closed)
-        _write(found)
+        del kept.open[incident.key]
+        kept.closed.append(closed)
         return closed
+
+    return _change(mended)
 
 
 def keep(state: str, subject: str, parts: dict[str, tuple[str, str]]) -> None:
@@ -221,6 +223,11 @@ def keep(state: str, subject: str, parts: dict[str, tuple[str, str]]) -> None:
         if name not in known or known[name].section != section:
             note(state, subject, name, section, reason)
     mend(state, subject, [name for name in known if name not in parts])
+
+
+def part_of(extract: str, school_year: int) -> str:
+    """How an extract of a year is called in an alert."""
+    return f"{extract.replace('_', ' ')} {school_year}"
 
 
 def reason_of(error: BaseException | str | None) -> str:
@@ -257,27 +264,24 @@ def _without_secrets(line: str) -> str:
 
 def open_incidents() -> dict[str, Incident]:
     """What is wrong now, by state and subject."""
-    return _read()
+    return _read().open
 
 
 def closed_incidents(most: int = 50) -> list[Incident]:
     """What was wrong, the latest first."""
-    path = _folder() / "closed.jsonl"
-    if not path.exists():
-        return []
-    lines = [line for line in path.read_text().splitlines() if line.strip()]
-    return [_incident(json.loads(line)) for line in reversed(lines[-most:])]
+    return _read().closed[: -most - 1 : -1]
 
 
 def pending(channel: str) -> list[Message]:
     """What a channel has yet to hear, what is over first."""
+    kept = _read()
     recovered = [
         Message(incident, (), is_recovery=True)
-        for incident in reversed(closed_incidents())
+        for incident in kept.closed
         if channel in incident.told and channel not in incident.told_closed
     ]
     opened = []
-    for incident in _read().values():
+    for incident in kept.open.values():
         new = tuple(part for part in incident.parts.values() if channel not in part.told)
         if new:
             opened.append(Message(incident, new))
@@ -286,37 +290,88 @@ def pending(channel: str) -> list[Message]:
 
 def told(channel: str, message: Message) -> None:
     """The channel has heard this message."""
-    with lake.lock("incidents"):
-        if message.is_recovery:
-            _rewrite_closed(message.incident, channel)
+
+    def heard(kept: _Kept) -> None:
+        mine = message.incident
+        for number, closed in enumerate(kept.closed):
+            # Also one that was mended while it was being told of.
+            if (closed.key, closed.since) == (mine.key, mine.since):
+                name = "told_closed" if message.is_recovery else "told"
+                channels = tuple(sorted({*getattr(closed, name), channel}))
+                kept.closed[number] = replace(closed, **{name: channels})
+        incident = kept.open.get(mine.key)
+        if message.is_recovery or incident is None or incident.since != mine.since:
             return
-        found = _read()
-        incident = found.get(message.incident.key)
-        if incident is None or incident.since != message.incident.since:
-            _rewrite_closed(message.incident, channel, opened=True)
-            return
-        heard = {part.name for part in message.parts}
+        names = {part.name for part in message.parts}
         parts = {
-            name: replace(part, told=(*part.told, channel)) if name in heard else part
+            name: replace(part, told=(*part.told, channel)) if name in names else part
             for name, part in incident.parts.items()
         }
         channels = tuple(sorted({*incident.told, channel}))
-        found[incident.key] = replace(incident, parts=parts, told=channels)
-        _write(found)
+        kept.open[mine.key] = replace(incident, parts=parts, told=channels)
+
+    _change(heard)
 
 
-# ---- the store ----------------------------------------------------------------------------------
+# ---- where they are kept -------------------------------------------------------------------------
+
+NAME = "incidents.json"
+# Incidents that are over and still known; the latest are what people ask about.
+REMEMBERED = 200
+T = TypeVar("T")
 
 
-def _folder() -> Path:
-    return lake.home() / "incidents"
+@dataclass
+class _Kept:
+    """The whole list."""
+
+    open: dict[str, Incident] = field(default_factory=dict)
+    closed: list[Incident] = field(default_factory=list)
 
 
-def _read() -> dict[str, Incident]:
-    path = _folder() / "open.json"
-    if not path.exists():
-        return {}
-    return {key: _incident(told) for key, told in json.loads(path.read_text()).items()}
+def _read() -> _Kept:
+    if shared_lake.is_configured():
+        return _understood(_store().read(NAME).content)
+    path = lake.machine() / NAME
+    return _understood(path.read_bytes() if path.exists() else None)
+
+
+def _change(how: Callable[[_Kept], T]) -> T:
+    """Change the list, with nobody else's change in between. `how` may be asked more than once."""
+    if not shared_lake.is_configured():
+        with lake.lock("incidents"):
+            kept = _read()
+            told = how(kept)
+            lake.write_json(lake.machine() / NAME, _written(kept))
+            return told
+    store = _store()
+    for _ in range(50):
+        seen = store.read(NAME)
+        kept = _understood(seen.content)
+        told = how(kept)
+        try:
+            store.swap(NAME, seen, json.dumps(_written(kept), sort_keys=True).encode())
+            return told
+        except LostRace:
+            time.sleep(secrets.randbelow(200) / 1000)
+    raise LostRace(f"{store}/{NAME} never stood still")
+
+
+def show() -> None:
+    """Copy the list of a shared lake to this machine, whose page has no business in the store."""
+    lake.write_json(lake.machine() / NAME, _written(_read()))
+
+
+def _store() -> ObjectStore:
+    return ObjectStore(os.environ[shared_lake.VARIABLE], shared_lake.VARIABLE)
+
+
+def _understood(content: bytes | None) -> _Kept:
+    told = json.loads(content) if content else {"open": {}, "closed": []}
+    return _Kept(
+        {key: _incident(it) for key, it in told["open"].items()},
+        [_incident(it) for it in told["closed"]],
+    )
 
 
 def _incident(told: dict[str, Any]) -> Incident:
@@ -327,34 +382,11 @@ def _incident(told: dict[str, Any]) -> Incident:
     return Incident(**told | lists | {"parts": parts})
 
 
-def _write(found: dict[str, Incident]) -> None:
-    lake.write_json(_folder() / "open.json", {key: asdict(it) for key, it in found.items()})
-
-
-def _append(closed: Incident) -> None:
-    with (lake.private(_folder()) / "closed.jsonl").open("a") as history:
-        history.write(json.dumps(asdict(closed), sort_keys=True) + "\n")
-
-
-def _rewrite_closed(incident: Incident, channel: str, *, opened: bool = False) -> None:
-    """Note in the history that a channel heard of an incident, or (else) of its end."""
-    path = _folder() / "closed.jsonl"
-    if not path.exists():
-        return
-    lines = []
-    for line in path.read_text().splitlines():
-        told = json.loads(line)
-        if (told["state"], told["subject"], told["since"]) == (
-            incident.state,
-            incident.subject,
-            incident.since,
-        ):
-            name = "told" if opened else "told_closed"
-            told[name] = sorted({*told[name], channel})
-        lines.append(json.dumps(told, sort_keys=True))
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_text("\n".join(lines) + "\n")
-    part.replace(path)
+def _written(kept: _Kept) -> dict[str, Any]:
+    return {
+        "open": {key: asdict(it) for key, it in kept.open.items()},
+        "closed": [asdict(it) for it in kept.closed[-REMEMBERED:]],
+    }
 
 
 def _now() -> str:

@@ -200,6 +200,20 @@ class ObjectStore:
             "again to move the pointer to it"
         )
 
+    def make_bucket(self) -> bool:
+        """Create the bucket if it is not there. Returns whether it was created."""
+        from botocore.exceptions import ClientError
+
+        with self._spoken("look for the bucket of", ""):
+            try:
+                self._client.head_bucket(Bucket=self.bucket)
+                return False
+            except ClientError as error:
+                if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
+                    raise
+            self._client.create_bucket(Bucket=self.bucket)
+        return True
+
     def written(self, name: str) -> datetime | None:
         """When an object was last written; None if it is not there."""
         from botocore.exceptions import ClientError

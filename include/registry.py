@@ -91,6 +91,16 @@ class Layout(Strict):
     positions: dict[str, tuple[int, int]] = Field(default_factory=dict)
 
 
+class AcrossRows(Strict):
+    """A promise that rows of one file break together."""
+
+    # SQL over `landed` (our columns as text, and `_row`) that gives the `_row` of each of them. The
+    # copies of a row that is there twice say nothing new: such a query must not count them.
+    rows: str
+    reason: str
+    otherwise: Literal["quarantine", "warn"] = "quarantine"
+
+
 class Extract(Strict):
     """One file a year, and its promises."""
 
@@ -123,6 +133,8 @@ class Extract(Strict):
     footers: tuple[dict[str, str], ...] = ()
     # SQL conditions over our (text) columns, each with the reason its violation is quarantined for.
     row_rules: dict[str, str] = Field(default_factory=dict)
+    # What no single row can show.
+    across_rows: tuple[AcrossRows, ...] = ()
 
     @model_validator(mode="before")
     @classmethod

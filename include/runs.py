@@ -45,6 +45,8 @@ class Outcome:
     "published/{state}/releases.jsonl",
     "published/{state}/current",
     "warehouse/{state}/current.duckdb",
+    "warehouse/{state}/*.checks.json",
+    "warehouse/{state}/*.approval.json",
 )
 def release_is_owed(state: str) -> bool:
     """Whether the lake, as it is now, holds anything that readers cannot see yet.

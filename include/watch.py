@@ -6,30 +6,67 @@ Each look lets exactly what it finds be wrong (`incidents.keep`), so that what i
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 
-from include import incidents, lake, registry, status
+from include import incidents, lake, registry, shared_lake, status
+
+# What the page's facts are read from; on a shared lake it is fetched for the look.
+READ = (
+    "lake/{state}/*",
+    "landed/{state}/receipts/*.json",
+    "quarantine/{state}/*.json",
+    "published/{state}/*/manifest.json",
+    "published/{state}/releases.jsonl",
+    "published/{state}/current",
+    "warehouse/{state}/*.json",
+)
 
 
 def late() -> None:
-    """Files that were promised by a day that is over, one incident for each state."""
+    """Files that were promised by a day that is over, one incident for each state.
+
+    Failures of files that are declared no more end here.
+    """
     for state in _readable():
         parts = {}
-        for line in status.lines(state):
+        with _working_copy(state):
+            lines = status.lines(state)
+        for line in lines:
             if line.is_late and line.due:
                 refused = " One came and was refused." if line.is_refused else ""
-                parts[f"{line.extract.replace('_', ' ')} {line.school_year}"] = (
+                parts[incidents.part_of(line.extract, line.school_year)] = (
                     "late",
                     f"promised by {line.due.isoformat()}.{refused}",
                 )
         incidents.keep(state, "files", parts)
+        _retire(state)
+
+
+def _retire(state: str) -> None:
+    """What failed and is asked for no more, no run will ever mend."""
+    incident = incidents.open_incidents().get(f"{state}/ingest")
+    if incident is None:
+        return
+    asked = {
+        incidents.part_of(name, year)
+        for name, extract in registry.states()[state].extracts.items()
+        for year in extract.school_years
+    }
+    gone = [
+        name
+        for name, part in incident.parts.items()
+        if part.section in ("fetch", "check", "load") and name not in asked
+    ]
+    incidents.mend(state, "ingest", gone)
 
 
 def stale() -> None:
     """Releases that lag behind the lake for longer than `patience`, one incident for each state."""
     for state in _readable():
         parts = {}
-        since = status.behind_since(state)
+        with _working_copy(state):
+            since = status.behind_since(state)
         if since and datetime.now(UTC) - since > patience():
             parts["the release that readers see"] = (
                 "stale",
@@ -54,6 +91,10 @@ def patience() -> timedelta:
     return timedelta(hours=float(os.environ.get("STATEWIDE_STALE_HOURS") or 48))
 
 
+def _working_copy(state: str) -> AbstractContextManager[None]:
+    return shared_lake.working_copy(state, *(pattern.format(state=state) for pattern in READ))
+
+
 def _readable() -> list[str]:
     """States whose file can be understood; the others are told of as such."""
     found = []
@@ -62,6 +103,7 @@ def _readable() -> list[str]:
             registry.states()[state]
         except registry.BadDeclaration:
             continue
-        if (lake.home() / "lake" / state).exists() or registry.states()[state].schedule:
+        is_used = shared_lake.is_configured() or (lake.home() / "lake" / state).exists()
+        if is_used or registry.states()[state].schedule:
             found.append(state)
     return found

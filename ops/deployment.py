@@ -1,15 +1,19 @@
 """Airflow on several machines: each of its processes, told what it needs and no more.
 
     python -m ops.deployment env                     a file of settings, its secrets random
+    python -m ops.deployment split FILE FOLDER       that file as one for each process, for systemd
     python -m ops.deployment check                   whether the settings are fit to start on
     python -m ops.deployment prepare                 database, roles, pools, the first user
+    python -m ops.deployment buckets                 the buckets that lake and releases are in
+    python -m ops.deployment healthy COMPONENT       whether one does its work: for health checks
+    python -m ops.deployment airflow ...             Airflow's own command line
     python -m ops.deployment api-server | scheduler | dag-processor | triggerer | worker | view
 
 Containers (`docker-compose.yaml`), systemd (`deploy/systemd/`) and the test of the topology all
 start their processes with this. Settings come from the environment; a process that misses a secret,
 or was given one that anybody could guess, does not start. What a process does not need is taken
 out of its environment: a worker, which runs the state's files through code, cannot read Airflow's
-database, and the processes that people talk to have neither the key of the identifiers nor the lake.
+database, and what people talk to has neither the key of the identifiers nor the lake.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ import re
 import secrets as randomness
 import socket
 import sys
+import time
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -53,7 +58,7 @@ class Setting:
 
 
 DATABASE_USERS = frozenset({"prepare", "api-server", "scheduler", "dag-processor", "triggerer"})
-LAKE_USERS = frozenset({"worker", "view"})
+LAKE_USERS = frozenset({"worker", "view", "buckets"})
 EVERYBODY = DATABASE_USERS | LAKE_USERS
 COMPONENTS = sorted(EVERYBODY)
 
@@ -74,7 +79,7 @@ SETTINGS = (
     Setting("STATEWIDE_API", "where processes find the api-server: http://host:port", EVERYBODY),
     Setting(
         "STATEWIDE_BASE_URL", "where people find it; https if it is not this machine",
-        DATABASE_USERS,
+        DATABASE_USERS | {"worker"},
     ),
     Setting(
         "STATEWIDE_FERNET_KEY", "encrypts connections and variables; new,old while it is rotated",
@@ -87,7 +92,7 @@ SETTINGS = (
     ),
     Setting(
         "STATEWIDE_SECRET_KEY", "signs sessions, and who may read a worker's logs", EVERYBODY
-        - {"view"}, secret=True,
+        - {"view", "buckets"}, secret=True,
     ),
     Setting(
         "STATEWIDE_ADMIN_PASSWORD", "of the first user, admin", frozenset({"prepare"}),
@@ -129,7 +134,7 @@ def problems(settings: Mapping[str, str], component: str) -> list[str]:
             continue
         if not setting.secret:
             continue
-        if value.lower() in {known.lower() for known in KNOWN}:
+        if {it.lower() for it in value.split(",")} & {known.lower() for known in KNOWN}:
             found.append(f"{setting.name} is a value that everybody knows")
         elif len(value) < SHORTEST or len(set(value)) < 8:
             found.append(f"{setting.name} can be guessed: it needs {SHORTEST} random characters")
@@ -164,7 +169,8 @@ def environment(settings: Mapping[str, str], component: str) -> dict[str, str]:
     """The whole environment of one component. Raises Unfit."""
     require_fit(settings, component)
     kept = {name: value for name, value in settings.items() if not _is_of_others(name, component)}
-    return kept | _airflow(settings, component) | {
+    # What is named as Airflow names it wins, as everywhere in Airflow.
+    return _airflow(settings, component) | kept | {
         "AIRFLOW_HOME": settings.get("AIRFLOW_HOME") or str(lake.machine() / "airflow"),
         "STATEWIDE_HOME": str(lake.machine()),
         "PYTHONPATH": str(ROOT),
@@ -217,10 +223,11 @@ def _airflow(settings: Mapping[str, str], component: str) -> dict[str, str]:
             "DATABASE__SQL_ALCHEMY_CONN": f"postgresql+psycopg2://{place}",
             "CORE__FERNET_KEY": settings["STATEWIDE_FERNET_KEY"],
             "API_AUTH__JWT_SECRET": settings["STATEWIDE_JWT_SECRET"],
-            "API__BASE_URL": settings["STATEWIDE_BASE_URL"],
             "FAB__COOKIE_SECURE": settings["STATEWIDE_BASE_URL"].startswith("https:"),
         }
-    if component != "view":
+    if component in DATABASE_USERS | {"worker"}:
+        # What is written to people has links.
+        told["API__BASE_URL"] = settings["STATEWIDE_BASE_URL"]
         told["API__SECRET_KEY"] = settings["STATEWIDE_SECRET_KEY"]
     if component in ("scheduler", "worker"):
         password = urllib.parse.quote(settings["STATEWIDE_BROKER_PASSWORD"], safe="")
@@ -291,6 +298,54 @@ def prepare() -> None:
     print("the database is ready")
 
 
+def make_buckets() -> None:
+    """Create the buckets of lake and releases where they are not there yet; private, both."""
+    from include.object_store import ObjectStore
+
+    for setting in ("STATEWIDE_LAKE", "STATEWIDE_PUBLISH"):
+        if told := os.environ.get(setting):
+            made = ObjectStore(told, setting).make_bucket()
+            print(f"{told}: {'made' if made else 'is there'}")
+
+
+def is_healthy(component: str) -> bool:
+    """Whether a component of this machine does its work, as far as can be told in a moment."""
+    import urllib.request
+
+    def answer(url: str) -> dict:
+        with urllib.request.urlopen(url, timeout=10) as told:
+            return json.loads(told.read())
+
+    if component == "view":
+        return time.time() - (lake.machine() / "viewed").stat().st_mtime < 300
+    if component == "worker":
+        return _worker_answers()
+    if component == "scheduler":
+        return answer("http://127.0.0.1:8974/health")["scheduler"]["status"] == "healthy"
+    told = answer(f"{os.environ['STATEWIDE_API'].rstrip('/')}/api/v2/monitor/health")
+    name = {"api-server": "metadatabase", "dag-processor": "dag_processor"}.get(component)
+    return told[name or component]["status"] == "healthy"
+
+
+def _told_of_health(component: str) -> int:
+    """Exit code of a health check; whatever goes wrong while asking is no health either."""
+    try:
+        found = is_healthy(component)
+    except (OSError, ValueError, KeyError) as error:
+        print(f"{component} does not answer: {error}", file=sys.stderr)
+        return 1
+    return 0 if found else 1
+
+
+def _worker_answers() -> bool:
+    """Whether the worker of this machine answers through Redis."""
+    from celery import Celery
+
+    broker = _airflow(os.environ, "worker")["AIRFLOW__CELERY__BROKER_URL"]
+    name = f"celery@{_worker_name()}"
+    return bool(Celery(broker=broker).control.ping(destination=[name], timeout=10))
+
+
 def _pool_is_there(name: str) -> bool:
     from airflow.models.pool import Pool
 
@@ -339,7 +394,7 @@ def write_settings(path: Path) -> None:
     """Write a new file of settings, owner only. Raises FileExistsError: keys are not made twice."""
     meanings = {setting.name: setting.meaning for setting in SETTINGS}
     lines = [
-        "# Settings of docker-compose.yaml. Whoever reads this file can read everything: keep it to",
+        "# Settings of docker-compose.yaml. Who reads this file can read everything: keep it to",
         f"# its owner, and a copy of {identifiers.VARIABLE} somewhere else.",
     ]
     for name, value in made_settings().items():
@@ -349,10 +404,25 @@ def write_settings(path: Path) -> None:
         file.write("\n".join(lines) + "\n")
 
 
+def split_settings(source: Path, folder: Path) -> None:
+    """Write `<folder>/<component>.env`, owner only, with what each component needs of a file."""
+    lines = [line for line in source.read_text().splitlines() if "=" in line]
+    told = dict(line.split("=", 1) for line in lines if not line.startswith("#"))
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    for component in COMPONENTS:
+        known = {it.name: it for it in SETTINGS}
+        kept = [
+            f"{name}={value}"
+            for name, value in told.items()
+            if name not in known or component in known[name].used_by
+        ]
+        configuration.write_private(folder / f"{component}.env", "\n".join([*kept, ""]))
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Run one command. An airflow process takes this one's place."""
     told = sys.argv[1:] if arguments is None else arguments
-    known = ("env", "check", *COMPONENTS)
+    known = ("env", "split", "check", "healthy", "airflow", *COMPONENTS)
     if not told or told[0] not in known:
         print(f"say one of: {', '.join(known)}", file=sys.stderr)
         return 2
@@ -363,11 +433,18 @@ def main(arguments: list[str] | None = None) -> int:
             write_settings(path)
             print(f"{path} is written; only you can read it")
             return 0
+        if component == "split":
+            split_settings(Path(more[0]), Path(more[1]))
+            print(f"one file for each process is in {more[1]}; give each machine its own only")
+            return 0
         if component == "check":
             found = sorted({it for name in COMPONENTS for it in problems(os.environ, name)})
             print("\n".join(found) or "the settings are fit to start on")
             return 1 if found else 0
-        made = environment(os.environ, component)
+        if component == "healthy":
+            return _told_of_health(more[0])
+        # Its command line is for whoever may do anything.
+        made = environment(os.environ, "prepare" if component == "airflow" else component)
     except FileExistsError as error:
         print(f"{error.filename} is there already, and its keys may be in use", file=sys.stderr)
         return 1
@@ -381,10 +458,17 @@ def main(arguments: list[str] | None = None) -> int:
     if component == "prepare":
         prepare()
         return 0
+    if component == "buckets":
+        make_buckets()
+        return 0
     command = _command(component)
     os.chdir(ROOT)
     os.execve(sys.executable, [sys.executable, *command, *more], made)
     raise AssertionError("unreachable")
+
+
+def _worker_name() -> str:
+    return re.sub(r"[^A-Za-z0-9.-]", "-", hostname())
 
 
 def _again(settings: Mapping[str, str]) -> dict[str, str]:
@@ -396,11 +480,12 @@ def _again(settings: Mapping[str, str]) -> dict[str, str]:
 def _command(component: str) -> list[str]:
     if component == "view":
         return ["-m", "include.shared_lake", "view", "--every", "60"]
+    if component == "airflow":
+        return ["-m", "airflow"]
     if component == "worker":
-        name = re.sub(r"[^A-Za-z0-9.-]", "-", hostname())
         # What workers would tell each other is asked of nobody.
         return [
-            "-m", "airflow", "celery", "worker", "--celery-hostname", name,
+            "-m", "airflow", "celery", "worker", "--celery-hostname", _worker_name(),
             "--without-mingle", "--without-gossip",
         ]  # fmt: skip
     return ["-m", "airflow", component]

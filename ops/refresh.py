@@ -17,7 +17,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -343,10 +343,40 @@ def understood(arguments: argparse.Namespace) -> Request:
     return Request(state.state, year, root, only, arguments.force, arguments.reason or None)
 
 
+def understood_years(arguments: argparse.Namespace) -> list[Request]:
+    """A request for each school year that was asked for, in that order; the last one publishes.
+
+    Raises Impossible.
+    """
+    years = (arguments.school_year or "").replace(",", " ").split() or [""]
+    requests = []
+    for number, year in enumerate(years, start=1):
+        told = argparse.Namespace(**vars(arguments) | {"school_year": year})
+        requests.append(replace(understood(told), announce=number == len(years)))
+    return requests
+
+
+def refresh_years(requests: list[Request], say: Callable[[str], None] = print) -> int:
+    """Load several years of a state, in any order, and publish them once. Returns the exit code.
+
+    A year that fails holds back no other. Raises Lost.
+    """
+    code = 0
+    with ExitStack() as held:
+        if len(requests) > 1:  # one Airflow for all of them
+            client = held.enter_context(instance.using())
+        for request in requests[:-1]:
+            say(f"{request.state} {request.school_year}: {client.url}/dags/{request.state}_ingest")
+            with _in_turn(request.state, say):
+                if ingest(client, request, Progress(say))[0] == "failed":
+                    code = 1
+        return max(code, refresh(requests[-1], say))
+
+
 def parser() -> argparse.ArgumentParser:
     told = argparse.ArgumentParser(prog="make refresh", description=__doc__)
     told.add_argument("--state", required=True)
-    told.add_argument("--school-year", default="")
+    told.add_argument("--school-year", default="", help="one, or several by comma: in any order")
     told.add_argument("--extracts", default="", help="folder or address with the extracts")
     told.add_argument("--only", default="", help="names of extracts, by comma")
     told.add_argument("--force", action="store_true", help="fetch what has not changed as well")
@@ -379,7 +409,7 @@ def main() -> int:
 
     if arguments.publish_only:
         return guarded(lambda: republish(arguments.state, arguments.reason or None, say))
-    return guarded(lambda: refresh(understood(arguments), say))
+    return guarded(lambda: refresh_years(understood_years(arguments), say))
 
 
 if __name__ == "__main__":

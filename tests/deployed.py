@@ -32,6 +32,7 @@ class Deployment:
 
     folder: Path
     settings: dict[str, str]
+    root: Path = ROOT
     processes: dict[str, subprocess.Popen] = field(default_factory=dict)
 
     @property
@@ -48,7 +49,7 @@ class Deployment:
         inherited = {key: os.environ[key] for key in ("PATH", "LANG") if key in os.environ}
         return inherited | self.settings | {
             "HOME": str(self.folder),
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": str(self.root),
             "STATEWIDE_HOME": str(self.folder / name),
             "STATEWIDE_HOSTNAME": name,
             # One log folder stands for the logs that workers serve over the network: on one
@@ -60,7 +61,7 @@ class Deployment:
         """Run a component to its end."""
         done = subprocess.run(
             [sys.executable, "-m", "ops.deployment", component, *more],
-            cwd=ROOT,
+            cwd=self.root,
             env=self.environment(component),
             capture_output=True,
             text=True,
@@ -73,7 +74,7 @@ class Deployment:
         with (self.folder / f"{name}.log").open("ab") as log:
             self.processes[name] = subprocess.Popen(
                 [sys.executable, "-m", "ops.deployment", component, *more],
-                cwd=ROOT,
+                cwd=self.root,
                 env=self.environment(name),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -109,8 +110,13 @@ class Deployment:
 
 
 @contextmanager
-def deployed(folder: Path, **settings: str) -> Iterator[Deployment]:
-    """PostgreSQL and Redis, and settings that name them; the database is prepared."""
+def deployed(
+    folder: Path, root: Path = ROOT, *, prepared: bool = True, **settings: str
+) -> Iterator[Deployment]:
+    """PostgreSQL and Redis, and settings that name them; the database is `prepared`, or empty.
+
+    `root` is the checkout that is deployed.
+    """
     with ExitStack() as held:
         database = held.enter_context(services.postgres())
         broker = held.enter_context(services.redis())
@@ -123,8 +129,9 @@ def deployed(folder: Path, **settings: str) -> Iterator[Deployment]:
             "STATEWIDE_BROKER": broker.address,
             "STATEWIDE_BROKER_PASSWORD": broker.password,
         }
-        it = Deployment(folder, made | settings)
-        it.run("prepare")
+        it = Deployment(folder, made | settings, root)
+        if prepared:
+            it.run("prepare")
         try:
             yield it
         finally:

@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from include import demo, lake, registry, warehouse
-from tests.recomputation import career, standard
+from tests.recomputation import career, standard, work
 from tests.recomputation.standard import Cell, Value
 
 STATE = "zz"
@@ -185,6 +185,61 @@ def make_odd(folder: Path) -> None:
         ]  # fmt: skip
         return told + [base | row for row in odd]
 
+    def crosswalk(told: list[dict[str, str]]) -> list[dict[str, str]]:
+        # A program that leads to nothing here, one that leads nowhere, one to an odd occupation.
+        kept = [row for row in told if row["cip"] not in ("48.0508", "52.0302", "46.0201")]
+        return [
+            *kept,
+            told[0] | {"cip": "48.0508", "soc": "51-9999"},
+            told[0] | {"cip": "52.0302", "soc": "99-9999"},
+            told[0] | {"cip": "46.0201", "soc": "51-9998"},
+        ]
+
+    def labor(told: list[dict[str, str]]) -> list[dict[str, str]]:
+        # Small, badly paid and shrinking; not told at all; at the median of openings exactly.
+        poor = {
+            "soc": "51-9998", "employment": "10", "projected_employment": "1", "openings": "0",
+            "wage_p25": "1000", "wage_median": "1000", "wage_p75": "1000",
+            "entry_education": "HIGH_SCHOOL",
+        }  # fmt: skip
+        untold = dict.fromkeys(
+            ("employment", "projected_employment", "openings", "wage_p25", "wage_median",
+             "wage_p75"), "*"
+        )  # fmt: skip
+        regions = sorted({row["region"] for row in told})
+        odd = [told[0] | poor | {"region": region} for region in regions]
+        return told + odd + [told[0] | untold | {"soc": "51-9997", "entry_education": ""}]
+
+    def places(told: list[dict[str, str]]) -> list[dict[str, str]]:
+        base = told[0] | {"employer_id": "E0001", "requested": "9", "filled": "4", "hours": "2.5"}
+        odd = [
+            {"school_id": "CENTRAL", "wbl_type": "APPRENTICESHIP"},
+            {"wbl_type": "OTHER", "cluster": ""},
+            {"filled": "0", "employer_id": "E9999"},
+        ]
+        return told + [
+            base | row | {"opportunity_id": f"ODD{number}"} for number, row in enumerate(odd)
+        ]
+
+    def diplomas(told: list[dict[str, str]]) -> list[dict[str, str]]:
+        # Exactly enough, one short, and of somebody who is not enrolled.
+        base = told[0] | {"version": "TN_14"}
+        steps = {
+            "ATTENDANCE": "3", "DRUG_FREE": "1", "CTE_COURSEWORK": "3", "GRADE_POINT_AVERAGE": "3",
+            "DISCIPLINE": "2", "TARDINESS": "2",
+        }  # fmt: skip
+        found = [
+            base | {"student_id": student, "standard": standard, "step": step}
+            for student in ("ODD18", "ODD19", "ODD98")
+            for standard, step in steps.items()
+        ]
+        return [
+            *told,
+            *found,
+            base | {"student_id": "ODD18", "standard": "DUAL_ENROLLMENT", "step": "1"},
+            base | {"student_id": "ODD19", "standard": "EXTRACURRICULAR", "step": "1"},
+        ]
+
     def ledger(told: list[dict[str, str]]) -> list[dict[str, str]]:
         local = told[0] | {
             "source": "LOCAL", "assistance_listing": "", "function": "1000", "object": "610",
@@ -279,6 +334,10 @@ def make_odd(folder: Path) -> None:
     _rewrite(folder / "student_enrollment.csv", students)
     _rewrite(folder / "cte_enrollment.csv", courses)
     _rewrite(folder / "cte_outcome.csv", outcomes)
+    _rewrite(folder / "cip_soc.csv", crosswalk)
+    _rewrite(folder / "labor_market.csv", labor)
+    _rewrite(folder / "work_based_learning.csv", places)
+    _rewrite(folder / "work_ethic.csv", diplomas)
     _rewrite(folder / "finance_ledger.csv", ledger)
     _rewrite(folder / "staff_assignment.csv", staff)
     _rewrite(folder / "graduation_cohort.csv", cohort)
@@ -333,6 +392,7 @@ def build(name: str, scratch: Path) -> Built:
                 else:
                     loads[extract, year] = load(extract, year, folder / f"{extract}.csv")
             amounts |= standard.observations(folder, year, STATE)
+            amounts |= work.observations(folder, year, STATE)
         folders = {year: raw / STATE / str(year) for year in plan.years}
         amounts |= career.observations(folders, STATE)
 
@@ -359,6 +419,6 @@ def build(name: str, scratch: Path) -> Built:
         metrics={Cell(*row[:6]): row[6:] for row in metrics},
         metric_rows=len(metrics),
         amounts=amounts,
-        expected=standard.metrics(amounts) | career.metrics(amounts),
+        expected=standard.metrics(amounts) | career.metrics(amounts) | work.metrics(amounts),
         loads=loads,
     )

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 
@@ -180,6 +181,19 @@ def test_a_file_that_is_late_is_an_incident_until_it_is_loaded(landing, monkeypa
     assert incidents.open_incidents() == {}
 
 
+def test_what_is_asked_for_no_more_is_wrong_no_more(landing):
+    lake.private(lake.home() / "lake" / STATE)
+    for year in (2018, 2019):
+        incidents.note(STATE, "ingest", incidents.part_of(EXTRACT, year), "fetch", "no answer")
+    watch.late()
+    [incident] = incidents.open_incidents().values()
+    assert len(incident.parts) == 2
+    landing.declare(school_years=[2019])
+    watch.late()
+    [incident] = incidents.open_incidents().values()
+    assert set(incident.parts) == {f"{EXTRACT} 2019"}
+
+
 def test_a_release_that_lags_is_an_incident_after_its_patience(landing, monkeypatch):
     landing.load([[2019, f"{n:04}", "KG", 10, ""] for n in range(8)])
     watch.stale()
@@ -202,6 +216,24 @@ def test_a_states_file_that_cannot_be_understood_is_an_incident_until_it_can(lan
     file.write_text(good)
     watch.declarations()
     assert incidents.open_incidents() == {}
+
+
+# ---- several machines ----------------------------------------------------------------------------
+
+
+def test_machines_that_share_a_lake_share_one_list(home, tmp_path, monkeypatch, object_store):
+    for name, value in object_store.environment.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("STATEWIDE_LAKE", f"s3://{object_store.bucket()}/lake")
+    note("teachers 2019")
+    monkeypatch.setenv("STATEWIDE_HOME", str(tmp_path / "another machine"))
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(note, [f"extract {number} 2019" for number in range(8)]))
+    [incident] = incidents.open_incidents().values()
+    assert len(incident.parts) == 9, "nobody's change is lost"
+    incidents.show()
+    monkeypatch.delenv("STATEWIDE_LAKE")
+    assert len(incidents.open_incidents()["nc/ingest"].parts) == 9
 
 
 # ---- the runbook ---------------------------------------------------------------------------------

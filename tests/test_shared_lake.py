@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import duckdb
 import pytest
 
 from include import (
@@ -33,6 +34,7 @@ from include import (
     warehouse,
 )
 from include.object_store import ObjectStore
+from ops import rekey
 from tests import builds, pipeline
 
 ROOT = Path(__file__).parents[1]
@@ -465,6 +467,63 @@ def test_a_publish_that_died_before_its_pointer_is_finished_by_another_machine(
 
 def die(*_, **__) -> None:
     raise KeyboardInterrupt
+
+
+@pytest.mark.usefixtures("plain_builds")
+def test_a_store_that_was_lost_is_made_again_from_the_copy(
+    machine, shared, bucket, tmp_path, monkeypatch
+):
+    """Lake and public releases: what docs/runbook.md says of restoring, as written."""
+    monkeypatch.setenv("STATEWIDE_PUBLISH", f"s3://{bucket}/{tmp_path.name}/public")
+    publish_another("b1")
+    publish_another("b2")
+    before = ObjectStore(os.environ["STATEWIDE_PUBLISH"]).read("zz/current.json").content
+    assert shared_lake.main(["copy", "--state", "zz", "--to", str(tmp_path / "backup")]) == 0
+
+    monkeypatch.setenv("STATEWIDE_LAKE", f"s3://{bucket}/{tmp_path.name}/new-lake")
+    monkeypatch.setenv("STATEWIDE_PUBLISH", f"s3://{bucket}/{tmp_path.name}/new-public")
+    monkeypatch.setenv("STATEWIDE_HOME", str(tmp_path / "backup"))
+    assert shared_lake.main(["adopt", "--state", "zz"]) == 0
+    machine("two")
+    shared_lake.view("zz")
+    now = release.current("zz")
+    assert release.main(["rollback", "--state", "zz", "--to", now]) == 0
+    public = ObjectStore(os.environ["STATEWIDE_PUBLISH"])
+    assert public.read("zz/current.json").content == before
+    files = json.loads(public.read(f"zz/{now}/manifest.json").content)["files"]
+    assert all(public.sha256(f"zz/{now}/{name}") == it["sha256"] for name, it in files.items())
+    assert shared_lake.verify("zz") == []
+
+
+def test_a_new_key_gives_people_new_names_and_readers_nothing_new(
+    machine, shared, tmp_path, monkeypatch
+):
+    extracts = tmp_path / "extracts"
+    draw = ["-m", "include.demo", "--out", extracts, "--students", 1000, "--districts", 2]
+    subprocess.run([sys.executable, *map(str, draw)], cwd=ROOT, check=True, capture_output=True)
+    monkeypatch.setenv("STATEWIDE_EXTRACTS", str(extracts))
+    pipeline.load("zz", 2025, "directory", "student_enrollment", "graduation_cohort")
+    before, spec = students(), quality.spec("zz", "directory")
+    shutil.rmtree(extracts)
+
+    monkeypatch.setenv("STATEWIDE_HMAC_KEY", KEY[::-1])
+    with pytest.raises(shared_lake.WrongKey, match="rotate keys"):
+        students()
+    assert rekey.main(["--state", "zz"]) == 0
+    after = students()
+    assert len(after) == len(before) and not after & before
+    assert quality.spec("zz", "directory") == spec, "files that name nobody are left alone"
+    assert rekey.rekey("zz") == 0
+    monkeypatch.setenv("STATEWIDE_HMAC_KEY", KEY)
+    with pytest.raises(shared_lake.WrongKey):
+        students()
+
+
+def students() -> set[str]:
+    with shared_lake.working_copy("zz", "lake/zz/*"), duckdb.connect() as connection:
+        rows = lake.partition("zz", "student_enrollment", 2025)
+        told = connection.execute("select distinct student_id from read_parquet(?)", [str(rows)])
+        return {name for (name,) in told.fetchall()}
 
 
 def test_each_step_on_another_machine_gives_the_release_that_one_folder_gives(

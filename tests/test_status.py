@@ -11,11 +11,16 @@ from datetime import date
 import duckdb
 import pytest
 
-from include import differences, disclosure, incidents, lake, registry, release, status
+from include import dbt, differences, disclosure, incidents, lake, registry, release, status
 from tests import builds
 from tests.landing import EXTRACT, STATE, YEAR, Landing
 
 PERSONAL = {"student_id": {"headers": ["Student"], "personal": True, "optional": True}}
+
+
+@pytest.fixture(autouse=True)
+def small_builds(monkeypatch) -> None:
+    monkeypatch.setattr(dbt, "derive", builds.derive)
 
 
 @pytest.fixture(autouse=True)

@@ -37,8 +37,6 @@ ACROSS_ROWS = {
     ),
     "identification": ("Every `org_id` is a school of the directory.",),
     "student_enrollment": (
-        "A student has `count_date` = Y in at most one row of the whole state.",
-        "Stays of one student do not overlap by more than one full-time equivalent.",
         "Every `school_id` is a school of the directory, of that `lea_id`, and offers the grade.",
         "Attributes of one student do not contradict each other on rows of the same day.",
     ),
@@ -59,12 +57,7 @@ ACROSS_ROWS = {
         "Every standard of the version has a row for each student who takes part.",
         "Every `standard` and `step` of the `version` is in the seed `work_ethic_standards`.",
     ),
-    "staff_assignment": (
-        "The `fte` of one person sum to at most 1.2.",
-        "`prior_years` of a person never falls from one year to the next.",
-        "The credential's dates cover the count date.",
-        "A school has at most one principal at a time.",
-    ),
+    "staff_assignment": ("`prior_years` of a person never falls from one year to the next.",),
     "finance_ledger": (
         "Schools and CENTRAL together are within 0.5 % of the LEA's control total.",
         "Spending per pupil of a school lies between 0.4 and 2.5 times the median of its LEA.",
@@ -137,6 +130,12 @@ def _section(name: str, extract: Extract) -> str:
         for column, told in extract.columns.items()
     ]
     rules = [f"- {reason}: `{rule}`" for rule, reason in extract.row_rules.items()]
+    across = [
+        f"- {rule.reason}" + (" (loaded and reported)" if rule.otherwise == "warn" else "")
+        for rule in extract.across_rows
+    ]
+    if across:
+        across = ["Rows of the file are set aside together where", "", *across, ""]
     return "\n".join(
         [
             f"## {name}",
@@ -155,6 +154,7 @@ def _section(name: str, extract: Extract) -> str:
             "",
             *rules,
             "",
+            *across,
             "What no single row can show, and the sender answers for:",
             "",
             *(f"- {promise}" for promise in ACROSS_ROWS[name]),

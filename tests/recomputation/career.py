@@ -39,7 +39,6 @@ POPULATIONS = {
 PLACED = {"EDUCATION", "TRAINING", "MILITARY", "SERVICE", "EMPLOYED"}
 DIPLOMAS = {"REGULAR", "ALTERNATE"}
 TESTS = ("reading", "mathematics", "science")
-KINDS = ("reported", "confirmed", "contradicted", "unverified", "unreported")
 
 RATES = {
     "cte_concentration_rate": ("cte_concentrators", "grade_9_12_students"),
@@ -61,7 +60,8 @@ ORIGIN = {
     "cte_enrollment": RATES["perkins_4s1"],
     "cte_outcome": [
         *(m for name in RATES if name[8:10] in ("2s", "3s", "5s") for m in RATES[name]),
-        *(f"discrepancy_{kind}" for kind in KINDS),
+        "concentrators_reported",
+        "concentrators_unreported",
     ],
 }
 EXTRACT_OF = {measure: extract for extract, names in ORIGIN.items() for measure in names}
@@ -274,18 +274,23 @@ def _compared(
     told: Mapping[str, list[Row]],
     done: Mapping[int, dict[tuple[str, str], int]],
 ) -> None:
-    for row in told["cte_outcome"]:
-        key = (row["student_id"], row["program"])
-        known = [found[key] for then, found in done.items() if then <= year and key in found]
-        reported, two = row["is_concentrator"] == "Y", bool(known) and max(known) >= 2
-        held = {
-            "discrepancy_reported": reported,
-            "discrepancy_confirmed": reported and two,
-            "discrepancy_contradicted": reported and bool(known) and not two,
-            "discrepancy_unverified": reported and not known,
-            "discrepancy_unreported": not reported and two,
-        }
-        people.add(year, row, [EVERYONE, ("cip", row["cip"])], held)
+    """Under one kind of evidence, the gravest of all programs that are reported of a student."""
+    by = standard.by_person(told["cte_outcome"], "student_id", people.state)
+    for organization, students in by.items():
+        for student, rows in students.items():
+            kinds, missed = set(), False
+            for row in rows:
+                key = (student, row["program"])
+                known = [d[key] for then, d in done.items() if then <= year and key in d]
+                two = bool(known) and max(known) >= 2
+                if row["is_concentrator"] == "Y":
+                    kinds.add(0 if known and not two else 2 if two else 1)
+                missed = missed or (row["is_concentrator"] != "Y" and two)
+            held = {"concentrators_reported": bool(kinds), "concentrators_unreported": missed}
+            people.put(year, organization, student, [EVERYONE], held)
+            for kind, name in enumerate(("CONTRADICTED", "UNVERIFIED", "CONFIRMED")):
+                is_kind = {"concentrators_reported": bool(kinds) and min(kinds) == kind}
+                people.put(year, organization, student, [("evidence", name)], is_kind)
 
 
 def _concentrations(
@@ -357,9 +362,12 @@ def metrics(amounts: Amounts) -> dict[Cell, Value]:
             "special_population",
         ):
             told[cell] = Value(amount, None, (cell.measure,))
-        if cell.measure.startswith("discrepancy_"):
-            metric = cell.measure.replace("discrepancy_", "cte_concentrators_")
-            told[cell._replace(measure=metric)] = Value(amount, None, (cell.measure,))
+        if cell.measure in ("concentrators_reported", "concentrators_unreported"):
+            told[cell._replace(measure=f"cte_{cell.measure}")] = Value(
+                amount, None, (cell.measure,)
+            )
+        if cell.measure == "concentrators_graduating":
+            told[cell._replace(measure="cte_completers")] = Value(amount, None, (cell.measure,))
     return told
 
 

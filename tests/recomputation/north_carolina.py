@@ -290,9 +290,14 @@ def cte(data: Path, school_year: int) -> dict[str, pd.DataFrame]:
         group_value=clusters["career_cluster"],
         value=number(clusters["num_concentrators"]),
     )
+    concentrated = up(clusters, ["value"])
+    # Of all students of the school that the other file counts; not of fewer than are counted here.
+    rate = concentrated.merge(summed[["org_level", "org_id", "of"]], how="left")
+    rate = rate.assign(value=(rate["value"] / rate["of"]).where(rate["value"] <= rate["of"]))
     return {
         "cte_participation_rate": summed.assign(value=summed["taking"] / summed["of"]),
-        "cte_concentrators": up(clusters, ["value"]),
+        "cte_concentrators": concentrated,
+        "cte_concentration_rate": rate[rate["org_level"] == "SCH"],
     }
 
 

@@ -43,7 +43,6 @@ compared as (
         outcomes.school_id,
         outcomes.student_id,
         outcomes.program,
-        outcomes.cip,
         outcomes.is_concentrator = 'Y' as is_reported,
         max(years_of_courses.completed) as completed
     from outcomes
@@ -56,58 +55,72 @@ compared as (
 
 ),
 
-judged as (
-
-    select
-        *,
-        is_reported and completed is null as is_unverified,
-        is_reported and coalesce(completed >= {{ cte_rule('concentrator_courses') }}, false) as is_confirmed,
-        is_reported and coalesce(completed < {{ cte_rule('concentrator_courses') }}, false) as is_contradicted,
-        not is_reported and coalesce(completed >= {{ cte_rule('concentrator_courses') }}, false) as is_unreported
-    from compared
-
-),
-
 at_every_level as (
 
-    {{ at_every_level('judged') }}
+    {{ at_every_level('compared') }}
 
 ),
 
-judged_by_group as (
-
-    {{ by_group(
-        'at_every_level',
-        [
-            'school_year', 'org_level', 'org_id', 'student_id', 'is_reported', 'is_confirmed', 'is_contradicted',
-            'is_unverified', 'is_unreported',
-        ],
-        [('cip', 'cip')]
-    ) }}
-
-),
-
-counts as (
+-- Everybody stands under one kind of evidence, the gravest, so that the kinds add up to those reported.
+judged as (
 
     select
         school_year,
         org_level,
         org_id,
-        group_category,
-        group_value,
-        {%- for kind in ['reported', 'confirmed', 'contradicted', 'unverified', 'unreported'] %}
-        count(distinct student_id) filter (where is_{{ kind }}) as discrepancy_{{ kind }}{{ ',' if not loop.last }}
-        {%- endfor %}
-    from judged_by_group
-    group by all
+        student_id,
+        bool_or(is_reported) as is_reported,
+        case
+            when bool_or(is_reported and completed < {{ cte_rule('concentrator_courses') }}) then 'CONTRADICTED'
+            when bool_or(is_reported and completed is null) then 'UNVERIFIED'
+            else 'CONFIRMED'
+        end as evidence,
+        coalesce(bool_or(not is_reported and completed >= {{ cte_rule('concentrator_courses') }}), false)
+            as is_unreported
+    from at_every_level
+    group by school_year, org_level, org_id, student_id
 
 ),
 
 observations as (
 
-    unpivot counts
-    on columns(* exclude (school_year, org_level, org_id, group_category, group_value))
-    into name measure value amount
+    select
+        school_year,
+        org_level,
+        org_id,
+        'concentrators_reported' as measure,
+        'all' as group_category,
+        'all' as group_value,
+        count(*) filter (where is_reported) as amount
+    from judged
+    group by all
+
+    union all
+
+    select
+        judged.school_year,
+        judged.org_level,
+        judged.org_id,
+        'concentrators_reported' as measure,
+        'evidence' as group_category,
+        kinds.evidence as group_value,
+        count(*) filter (where judged.is_reported and judged.evidence = kinds.evidence) as amount
+    from judged
+    cross join (values ('CONFIRMED'), ('CONTRADICTED'), ('UNVERIFIED')) as kinds (evidence)
+    group by all
+
+    union all
+
+    select
+        school_year,
+        org_level,
+        org_id,
+        'concentrators_unreported' as measure,
+        'all' as group_category,
+        'all' as group_value,
+        count(*) filter (where is_unreported) as amount
+    from judged
+    group by all
 
 ),
 
