@@ -216,7 +216,7 @@ def among(
     for org_id, value in spending.set_index("org_id")["value"].dropna().items():
         n, p = pupils.get(org_id), 0.0 if poverty is None else poverty.get(org_id)
         if pd.notna(n) and n > 0 and pd.notna(p):
-            heads = Fraction(n)
-            family.append(Family(org_id, Fraction(value), heads, heads * Fraction(p)))
+            heads = Fraction(float(n))
+            family.append(Family(org_id, Fraction(float(value)), heads, heads * Fraction(float(p))))
     chosen = HORIZONTAL if poverty is None else VERTICAL
     return {metric: value for metric, value in statistics(family).items() if metric in chosen}
