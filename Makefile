@@ -6,6 +6,9 @@
 #   make publish STATE=nc [REASON=...]                  publish what is loaded
 #   make up / make down                                 Airflow with its UI
 #   make releases STATE=nc / make rollback STATE=nc [RELEASE=...]
+#   make forget [DAYS=400]                              Airflow forgets older runs
+#   make env                                            settings of docker-compose.yaml, in .env
+#   make questions [STATE=nc]                           docs/questions.md, asked of a release
 #   make bench                                          DAGs against one bare script
 #   make pictures                                       the documentation's, of Airflow (Chromium)
 #   make mutations                                      mistakes made on purpose, and who notices
@@ -24,7 +27,7 @@ ifdef SCHEDULES
 export STATEWIDE_SCHEDULES := $(SCHEDULES)
 endif
 
-.PHONY: setup demo test refresh publish up down releases rollback bench pictures mutations lint lock
+.PHONY: setup demo test refresh publish up down releases rollback forget env questions bench pictures mutations lint lock
 .DEFAULT_GOAL := demo
 
 setup:
@@ -58,6 +61,15 @@ releases: setup
 
 rollback: setup
 	@$(RUN) -m include.release rollback --state "$$STATE" $(if $(RELEASE),--to "$$RELEASE")
+
+forget: setup
+	@$(RUN) -m ops.forget $(if $(DAYS),--days "$(DAYS)")
+
+env: setup
+	@$(RUN) -m ops.deployment env
+
+questions: setup
+	@$(RUN) -m ops.questions --state "$${STATE:-zz}" $(if $(CHECK),--check)
 
 bench: setup
 	@$(RUN) -m ops.bench

@@ -1,17 +1,26 @@
 """
 ### Ingest
 
-**What it does.** Pulls one school year of a state's extracts. Every extract is fetched, checked and
+**Purpose.** Pulls one school year of a state's extracts. Every extract is fetched, checked and
 loaded on its own, so a broken workforce file never holds back enrollment. The lake only ever holds
 rows that passed their checks.
 
-**What comes out.** The state's lake. If anything in it changed, it is announced once, and that
+**In.** The publisher's files, at the addresses in `include/states/<state>.yml`.
+
+**Out.** The state's lake. If anything in it changed, it is announced once, and that
 starts one `publish` run, though some extracts failed. A run in which any failed is red, and its
 `report` names them.
 
+**If it fails.** The extracts that failed keep their last good load, the others are loaded and
+published. Clear what failed; every task may be cleared safely. What happened stands on the
+[Statewide page](/statewide/), what to do in the [runbook](/statewide/runbook).
+
 **By hand.** Trigger it with an earlier `school_year`, or with some `extracts` only. `force` fetches
 what has not changed as well. A file that lost many rows, rightly so, is loaded with a `reason`.
-Running again is safe at any time: files that are loaded already are not loaded again.
+Running again is safe at any time: files that are loaded already are not loaded again. Many years,
+in any order: one run for each, and only the last with *Publish afterwards*.
+
+**Concerns.** The owner of the DAG, who is named in the state's file.
 """
 
 import os
@@ -28,7 +37,10 @@ from airflow.sdk import (
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from pendulum import datetime, duration
 
+from console import alerts
+from console.explained import explained
 from include.registry import State, states
+from ops.retries import UNLESS_IT_SAID_WHY
 
 # Publishers' servers are flaky, so fetching waits and tries again. How long is the deployment's
 # choice: five minutes suit a nightly run, nobody wants them while looking on.
@@ -46,8 +58,17 @@ def chosen(param: str):
     retries=FETCH_RETRIES,
     retry_delay=FETCH_RETRY_DELAY,
     retry_exponential_backoff=True,
-    doc_md="Copy the publisher's file, byte for byte. A failure means that it could not be had: "
-    "the address, the network or the publisher's server. Clearing is safe.",
+    retry_policy=None,
+    doc_md=explained(
+        "Copy the publisher's file, byte for byte.",
+        given="The address in the state's file, for this school year.",
+        makes="The bytes under their hash, and a receipt. What the publisher says is unchanged is "
+        "not copied again, unless the run was told to.",
+        failure="that the file could not be had: the address, the network or the publisher's "
+        "server. What may pass by itself is tried again first.",
+        clearing="is safe; check and load run after it.",
+        concerns="the state's owner, and through them the publisher.",
+    ),
 )
 def fetch(state: str, extract: str) -> str:
     """Land the file under its hash. Skips an extract that this run does not want."""
@@ -68,9 +89,17 @@ def fetch(state: str, extract: str) -> str:
 
 
 @task(
-    doc_md="Hold the file to its promises: columns, keys, codes, volume. A failure means that the "
-    "file is not as declared; the same file fails the same way, so it is not tried again. The log "
-    "names the promises, Data Docs and the quarantine show the rows. Clearing is safe.",
+    doc_md=explained(
+        "Hold the file to its promises: columns, keys, codes, volume.",
+        given="The landed bytes, the state's file, and the load before it to compare with.",
+        makes="Rows that passed; the others in quarantine with their reasons; a verdict and Data "
+        "Docs. All of it is on the [Statewide page](/statewide/).",
+        failure="that the file is not as declared. The same file fails the same way, so it is not "
+        "tried again. The log names the promises.",
+        clearing="is safe, and right once the state's file was corrected; the file is not fetched "
+        "again.",
+        concerns="the state's owner.",
+    ),
 )
 def check(state: str, extract: str, sha256: str) -> str:
     """Set bad rows aside with their reasons; refuse a file with too many of them."""
@@ -82,9 +111,16 @@ def check(state: str, extract: str, sha256: str) -> str:
 
 @task(
     retries=1,
-    doc_md="Replace this year's partition of the lake with the checked rows, in one rename. A "
-    "failure means that the disk is full or not writable; the last good load stays. Clearing "
-    "is safe.",
+    retry_policy=None,
+    doc_md=explained(
+        "Replace this year's part of the lake with the checked rows, all at once.",
+        given="Rows that passed the check.",
+        makes="The accepted load of this extract and year.",
+        failure="that the lake could not be written: no room, no permission. The last good load "
+        "stays.",
+        clearing="is safe.",
+        concerns="whoever runs the machine.",
+    ),
 )
 def load(state: str, extract: str, sha256: str) -> None:
     """Make the checked rows the accepted ones."""
@@ -96,9 +132,15 @@ def load(state: str, extract: str, sha256: str) -> None:
 @task(
     task_display_name="Announce the lake",
     trigger_rule="all_done",
-    doc_md="Say once that the lake has something new, which starts `publish`. Skipped when every "
-    "file is the one that the last release was made from. Clearing is safe: at worst a publish run "
-    "finds nothing to do.",
+    doc_md=explained(
+        "Say once that the lake has something new, which starts `publish`.",
+        given="The lake and the last release.",
+        makes="One event of the lake's asset. Skipped when every file is the one that the last "
+        "release was made from, and when a person refused to publish these.",
+        failure="that nothing new is published, though it is loaded.",
+        clearing="is safe: at worst a publish run finds nothing to do.",
+        concerns="whoever runs the machine.",
+    ),
 )
 def announce(state: str) -> None:
     """Emit the state's lake, if a release of it is owed."""
@@ -113,9 +155,16 @@ def announce(state: str) -> None:
 @task(
     task_display_name="Report",
     trigger_rule="all_done",
-    doc_md="One row for each extract: what became of it, rows in, accepted and quarantined, hash "
-    "of the file. Fails, and the run with it, if an extract failed, and says what to do about "
-    "each. Clearing is safe.",
+    doc_md=explained(
+        "Say what became of every extract, once for the whole run, to those whom alerts go to.",
+        given="How the tasks before it ended, and the lake.",
+        makes="A table in the log: what became of each extract, rows in, accepted and set aside, "
+        "hash of the file. One alert for all that failed, or that all is mended.",
+        failure="that at least one extract failed; the log says what to do about each. The others "
+        "are loaded and published.",
+        clearing="is safe, and changes nothing by itself: clear the task that failed.",
+        concerns="the state's owner.",
+    ),
 )
 def report(state: str) -> None:
     """Print what became of every extract, and fail if one failed."""
@@ -125,9 +174,11 @@ def report(state: str) -> None:
     run = context["dag_run"]
     states_of_run = context["ti"].get_task_states(dag_id=run.dag_id, run_ids=[run.run_id])
     found = runs.outcomes(state, chosen("school_year"), states_of_run[run.run_id])
+    announced = states_of_run[run.run_id].get("announce")
     print(runs.table(found))
+    alerts.after_ingest(state, chosen("school_year"), found, announced, run.start_date)
     runs.require_all(state, found)
-    runs.require_announced(state, states_of_run[run.run_id].get("announce"))
+    runs.require_announced(state, announced)
 
 
 def readable(name: str) -> str:
@@ -190,7 +241,12 @@ def ingest(state: State) -> None:
                 "Empty: the deployment's STATEWIDE_EXTRACTS.",
             ),
         },
-        default_args={"owner": state.owner, "retries": 0},
+        on_failure_callback=alerts.run_failed,
+        default_args={
+            "owner": state.owner,
+            **UNLESS_IT_SAID_WHY,
+            "on_failure_callback": alerts.failed,
+        },
         tags=["ingest", state.state],
     )
     def ingest_state():

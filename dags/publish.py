@@ -1,31 +1,52 @@
 """
 ### Publish
 
-**What it does.** Builds every mart, checks every mart, hides what could point at a person, then
+**Purpose.** Builds every mart, checks every mart, hides what could point at a person, then
 exports. One broken mart holds back all of the state's, so readers never see this month's enrollment
 beside last month's finance.
 
+**In.** The state's lake, whole, and the release that readers see.
+
+**Out.** An immutable release, and the pointer to it.
+
 **When.** Once for each announcement of the state's lake. Run again on the same loads, it publishes
 nothing new.
+
+**A person's word.** Where figures moved that readers have already, the run waits for an answer
+under *Required Actions*, with a reason; a reason given with the run is an answer. Without drift
+nobody is asked.
 
 **By hand.** `make publish STATE=...`, or trigger it here. A metric or a year that readers had, and
 that is rightly gone, is let go with a `reason`.
 
 **If it fails.** Readers keep the last release, and `current.duckdb` the last build that kept its
-promises. Every task may be cleared safely; nothing is exported unless all of them pass.
+promises. Every task may be cleared safely; nothing is exported unless all of them pass. What to do
+stands in the [runbook](/statewide/runbook).
+
+**Concerns.** The owner of the DAG, who is named in the state's file.
 """
 
 from airflow.sdk import Asset, Param, dag, get_current_context, get_parsing_context, task
 from pendulum import datetime, duration
 
+from console import alerts
+from console.approval import ApproveWhatMoved
+from console.explained import explained
 from include.registry import State, states
+from ops.retries import UNLESS_IT_SAID_WHY
 
 
 @task(
     pool="warehouse",
     task_display_name="Build the marts",
-    doc_md="Run dbt from the lake into a fresh DuckDB file. A failure means that a model or one of "
-    "its tests failed; the log names it. Clearing is safe.",
+    doc_md=explained(
+        "Run dbt from the lake into a fresh DuckDB file.",
+        given="Every accepted load of the state, as of one moment.",
+        makes="A build, named by its inputs and the code; the same of both is not built again.",
+        failure="that a model or one of its tests failed; the log names it.",
+        clearing="is safe.",
+        concerns="who looks after the models.",
+    ),
 )
 def build(state: str) -> str:
     """Build the state's warehouse from its lake, in a file of its own."""
@@ -36,9 +57,18 @@ def build(state: str) -> str:
 
 @task(
     task_display_name="Check the marts",
-    doc_md="Hold the marts to their promises: sums of groups and levels, bounds, drift against the "
-    "last release. A failure means that a number is not believable; Data Docs show which. Clearing "
-    "is safe.",
+    doc_md=explained(
+        "Hold the marts to their promises: sums of groups and levels, bounds, drift against the "
+        "last release.",
+        given="The build, and the release that readers see.",
+        makes="How every promise came out, with Data Docs; a build that keeps them becomes "
+        "`current.duckdb`.",
+        failure="that a number is not believable, or that a metric or a year is gone that readers "
+        "had.",
+        clearing="is safe, and finds the same again: mend the file or the model, or publish with a "
+        "reason.",
+        concerns="the state's owner.",
+    ),
 )
 def check(state: str, build: str) -> str:
     """Hold the marts to their promises; a build that keeps them becomes the current one."""
@@ -51,8 +81,15 @@ def check(state: str, build: str) -> str:
 
 @task(
     task_display_name="Protect people",
-    doc_md="Hide small cells. A failure means that something could not be hidden: nothing leaves. "
-    "Clearing is safe.",
+    doc_md=explained(
+        "Hide what could point at a person.",
+        given="The checked build, and the state's disclosure policy.",
+        makes="A protected build, in which what is made of metrics is made again of what may be "
+        "told, and a record of how many cells met which rule.",
+        failure="that something could not be hidden, or has no rule: nothing leaves.",
+        clearing="is safe. Never publish around it.",
+        concerns="who answers for disclosure control.",
+    ),
 )
 def protect(state: str, build: str) -> str:
     """Hide small cells."""
@@ -66,14 +103,34 @@ def protect(state: str, build: str) -> str:
     # A store that is away for a moment; running again is safe.
     retries=3,
     retry_delay=duration(seconds=10),
-    doc_md="Write the release whole, then point readers at it. A failure leaves the last release "
-    "in place. Clearing is safe.",
+    retry_policy=None,
+    doc_md=explained(
+        "Write the release whole, then point readers at it.",
+        given="The protected build, approved where it has to be.",
+        makes="An immutable release with its manifest; `current` moves last.",
+        failure="that the disk or the store could not be written; readers keep the last release.",
+        clearing="is safe: it goes on where it was.",
+        concerns="whoever runs the machine and its store.",
+    ),
 )
 def export(state: str, build: str) -> str | None:
     """Write the release, then point readers at it. Gives its name, or nothing if it is out."""
     from include import release
 
-    return release.publish(state, build)
+    name = release.publish(state, build)
+    alerts.after_publish(state)
+    return name
+
+
+ASKS = explained(
+    "Ask a person, if figures moved that readers have already; else go on at once.",
+    given="The protected build, the release that readers see, and the checks that warned.",
+    makes="An answer with a name and a reason, which stands in the release's manifest. A no skips "
+    "the export: readers keep the last release. Waiting takes no worker.",
+    failure="that the question could not be asked; nothing is published.",
+    clearing="is safe: it asks again.",
+    concerns="the state's owner, who answers under **Required Actions**.",
+)
 
 
 def publish(state: State) -> None:
@@ -92,16 +149,29 @@ def publish(state: State) -> None:
                 None,
                 type=["null", "string"],
                 minLength=10,
-                title="Reason for a metric or year that is gone",
-                description="Publishes although readers lose something.",
+                title="Reason for what moved or is gone",
+                description="Publishes although figures moved or readers lose something; stands in "
+                "the release with your name.",
             )
         },
-        default_args={"owner": state.owner, "retries": 0},
+        on_failure_callback=alerts.run_failed,
+        default_args={
+            "owner": state.owner,
+            **UNLESS_IT_SAID_WHY,
+            "on_failure_callback": alerts.failed,
+        },
         tags=["publish", state.state],
     )
     def publish_state():
         checked = check(state.state, build(state.state))
-        export(state.state, protect(state.state, checked))
+        approved = ApproveWhatMoved(
+            task_id="approve",
+            task_display_name="Approve what moved",
+            state=state.state,
+            build=protect(state.state, checked),
+            doc_md=ASKS,
+        )
+        export(state.state, approved.output)
 
     publish_state()
 

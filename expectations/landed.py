@@ -61,6 +61,7 @@ def suite(
     on_rows = [
         *_columns(extract, school_year, codes or {}, frozenset(missing_columns or ())),
         *_rules(extract),
+        *_across(extract),
         *_repeats(extract),
     ]
     return ExpectationSuite(
@@ -315,6 +316,19 @@ def _rules(extract: Extract) -> Iterator[Any]:
             kind="rule",
             reason=reason,
             expected=rule,
+        )
+
+
+def _across(extract: Extract) -> Iterator[Any]:
+    for rule in extract.across_rows:
+        yield _row(
+            f"no rows together: {rule.reason}",
+            f"_row in (select _row from ({rule.rows}))",
+            column=None,
+            kind="rule",
+            reason=rule.reason,
+            expected=f"no row of: {rule.rows}",
+            otherwise=rule.otherwise,
         )
 
 

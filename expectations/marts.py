@@ -23,10 +23,25 @@ SUBJECTS = tuple(
     f"build.intermediate.int_{subject}"
     for subject in ("enrollment", "outcomes", "finance", "staff", "cte", "identification")
 )
+# What programs are held against: relations of the build that not every state has.
+REFERENCES = {
+    "crosswalk": ("build.intermediate.int_cip_soc", {"school_year": "integer", "cip": "varchar"}),
+    "programs_in_regions": (
+        "build.intermediate.int_program_occupations",
+        {"school_year": "integer", "cip": "varchar"},
+    ),
+    "occupations": (
+        "build.marts.fct_labor_market",
+        {"school_year": "integer", "region": "varchar", "vintage": "varchar"},
+    ),
+}
+
 # Counts in which every person (or FTE) stands once, so that exclusive groups and levels add up.
 PEOPLE = ("membership", "average_daily_membership")
 # Counts that add up over organizations, but not over groups: a student may be in two clusters.
-ADDITIVE = (*PEOPLE, "staff_fte", "cte_concentrators")
+ADDITIVE = (
+    *PEOPLE, "budget_pupils", "staff_fte", "cte_concentrators", "cte_concentrators_reported"
+)  # fmt: skip
 EXCLUSIVE = (
     "race", "sex", "economic", "english_learner", "disability",
     "homeless", "foster", "military", "migrant", "grade",
@@ -40,11 +55,19 @@ STATUSES = (
 )  # fmt: skip
 
 # Dollars per pupil that schools of the United States have been seen to spend, with room to spare.
-SPENDING = "metric_id like 'ppe\\_%' escape '\\'"
+SPENDING = "metric_id in (select metric_id from dim_metric where unit = 'US dollars per pupil')"
+ALL_SPENDING = "metric_id in ('ppe_total', 'ppe_current') and group_category = 'all'"
 DOLLARS = (
-    ("all spending", "metric_id = 'ppe_total'", (1_000, 150_000)),
-    ("spending by source or kind", f"metric_id <> 'ppe_total' and {SPENDING}", (0, 150_000)),
+    ("all spending", ALL_SPENDING, (1_000, 150_000)),
+    ("spending by source or kind", f"not ({ALL_SPENDING}) and {SPENDING}", (0, 150_000)),
 )
+# Numbers that are no amounts of anything: they may be below zero, and move without anything moving.
+STATISTIC = """metric_id in (
+    select metric_id from dim_metric
+    where
+        unit like 'difference %' or unit like 'index%' or unit like 'ratio%'
+        or unit in ('correlation coefficient', 'elasticity', 'percentage points')
+)"""
 
 # From where on a difference is more than rounding: half a person, or one in two thousand.
 ROUNDING = "greatest(0.5, 0.0005 * abs(total))"
@@ -102,6 +125,12 @@ def prepare(connection: Any, school_years: Iterable[int] = ()) -> None:
         "null::varchar as group_category, null::varchar as group_value where false"
     )
     connection.execute(f"create view given as {' union all '.join([empty, *given])}")
+    for view, (table, columns) in REFERENCES.items():
+        source = f"select {', '.join(columns)} from {table}"
+        if table not in names:
+            nulls = ", ".join(f"null::{kind} as {column}" for column, kind in columns.items())
+            source = f"select {nulls} where false"
+        connection.execute(f"create view {view} as {source}")
     connection.execute("create table expected_years (school_year integer)")
     for year in school_years:
         connection.execute("insert into expected_years values (?)", [year])
@@ -118,6 +147,7 @@ def suite(override_reason: str | None = None) -> ExpectationSuite:
             *_sums(),
             *_presence(vanished),
             *_drift(vanished),
+            *_programs(),
         ],
     )
 
@@ -155,7 +185,7 @@ def _bounds() -> Iterator[NoRows]:
     )
     yield _promise(
         "a count is not negative",
-        f"select * from {{batch}} where not ({SPENDING}) and value < 0",
+        f"select * from {{batch}} where not ({SPENDING}) and not ({STATISTIC}) and value < 0",
         expected="0 or more",
         what_to_do="look at the rows of the file that fed it (source_loads)",
     )
@@ -286,7 +316,9 @@ def _drift(severity: str) -> Iterator[NoRows]:
         ("since the year before", "fct_metric", "was.school_year = now.school_year - 1"),
     )
     for since, earlier, when in sources:
-        if since == "since the last release":
+        # What readers have already is not moved further than this without a person's word.
+        is_out = since == "since the last release"
+        if is_out:
             yield _promise(
                 f"a year that is out already keeps its state totals within {SAME_YEAR_MOVES:.0%}",
                 _moves(earlier, when, WHOLE_GROUP, SAME_YEAR_MOVES),
@@ -302,6 +334,7 @@ def _drift(severity: str) -> Iterator[NoRows]:
             expected=f"a change of at most {TOTAL_MOVES:.0%}",
             what_to_do="find out what changed before a reviewer asks",
             severity="warning",
+            needs_approval=is_out,
         )
         yield _promise(
             f"a group's state total moves by at most {CATEGORY_MOVES:.0%} {since}",
@@ -309,6 +342,7 @@ def _drift(severity: str) -> Iterator[NoRows]:
             expected=f"a change of at most {CATEGORY_MOVES:.0%}",
             what_to_do="find out what changed before a reviewer asks",
             severity="warning",
+            needs_approval=is_out,
         )
         yield _promise(
             f"the number of LEAs moves by at most {AGENCIES_MOVE:.0%} {since}",
@@ -321,7 +355,46 @@ def _drift(severity: str) -> Iterator[NoRows]:
             expected=f"a change of at most {AGENCIES_MOVE:.0%}",
             what_to_do="compare the directory with the one before",
             severity="warning",
+            needs_approval=is_out,
         )
+
+
+def _programs() -> Iterator[NoRows]:
+    """What cannot be seen in one row of a file of programs or occupations."""
+    concentrators = (
+        "from {batch} where metric_id = 'cte_concentrators' and org_level = 'SEA' "
+        f"and group_category = 'cip' and {REPORTED}"
+    )
+    yield _promise(
+        "the CIP code of every program with concentrators exists",
+        f"select school_year, group_value {concentrators} "
+        "and school_year in (select school_year from crosswalk) "
+        "and (school_year, group_value) not in (select (school_year, cip) from crosswalk)",
+        expected="a code of the crosswalk",
+        what_to_do="ask the LEAs that report the program for its CIP 2020 code",
+        severity="warning",
+    )
+    yield _promise(
+        "19 of 20 concentrators are in programs that lead to an occupation of the labor market",
+        f"select school_year {concentrators} "
+        "and school_year in (select school_year from programs_in_regions) group by school_year "
+        "having sum(value) filter (where (school_year, group_value) in "
+        "(select (school_year, cip) from programs_in_regions)) is null "
+        "or sum(value) filter (where (school_year, group_value) in "
+        "(select (school_year, cip) from programs_in_regions)) < 0.95 * sum(value)",
+        expected="at least 95 % of concentrators",
+        what_to_do="compare the programs' CIP codes with the crosswalk, and its occupations with "
+        "the labor market's",
+        severity="warning",
+    )
+    yield _promise(
+        "all figures of a region's labor market are of one vintage",
+        "select school_year, region from occupations group by all "
+        "having count(distinct vintage) > 1",
+        expected="one year or month",
+        what_to_do="ask the labor market office for one file of the whole region",
+        severity="warning",
+    )
 
 
 def _groups() -> str:
@@ -387,7 +460,7 @@ def _levels() -> str:
 
 
 def _moves(earlier: str, when: str, groups: str, share: float) -> str:
-    totals = f"org_level = 'SEA' and {REPORTED} and {groups} and not ({RATE})"
+    totals = f"org_level = 'SEA' and {REPORTED} and {groups} and not ({RATE}) and not ({STATISTIC})"
     return f"""
         select now.*
         from (select * from {{batch}} where {totals}) as now
@@ -417,6 +490,7 @@ def _promise(
     what_to_do: str,
     severity: str = "critical",
     can_override: bool = False,
+    needs_approval: bool = False,
 ) -> NoRows:
     return NoRows(
         unexpected_rows_query=query(sql),
@@ -428,5 +502,6 @@ def _promise(
             "expected": expected,
             "what_to_do": what_to_do,
             "can_override": can_override,
+            "needs_approval": needs_approval,
         },
     )

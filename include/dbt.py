@@ -25,7 +25,7 @@ class BuildFailed(RuntimeError):
 
 def target(state: str) -> Path:
     """Where dbt keeps the state's parsed project; a folder a state keeps partial parsing."""
-    return lake.home() / "dbt" / state
+    return lake.machine() / "dbt" / state
 
 
 def variables(state: str) -> dict[str, object]:

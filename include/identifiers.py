@@ -15,7 +15,7 @@ import secrets
 from pathlib import Path
 from typing import Any
 
-from include import lake
+from include import lake, shared_lake
 
 VARIABLE = "STATEWIDE_HMAC_KEY"
 SHORTEST = 32
@@ -33,8 +33,13 @@ def key() -> bytes:
     """
     if told := os.environ.get(VARIABLE):
         return _strong(told.encode(), VARIABLE)
-    path = lake.home() / "hmac.key"
+    path = lake.machine() / "hmac.key"
     if not path.exists():
+        if shared_lake.is_configured():
+            raise WeakKey(
+                f"{VARIABLE} is not set; machines that share a lake are given one key, at least "
+                f"{SHORTEST} random bytes: `make env` makes one"
+            )
         _create(path)
     if path.stat().st_mode & 0o077:
         raise WeakKey(f"{path} can be read by others than its owner; run chmod 600 on it")

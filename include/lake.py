@@ -1,5 +1,8 @@
 """The layout of `landed/`, `quarantine/` and `lake/`, and the only place that knows it.
 
+They are folders under STATEWIDE_HOME. Where STATEWIDE_LAKE names an object store, a step sees
+there what it needs of them; see `shared_lake`.
+
     landed/<state>/objects/<sha256>                          the publisher's bytes, never edited
     landed/<state>/receipts/<extract>/<school_year>.json     the last receipt
     landed/<state>/receipts/<extract>/<school_year>.jsonl    all of them, oldest first
@@ -28,6 +31,8 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
+
+from include import shared_lake
 
 METADATA_KEY = "statewide_load"
 
@@ -63,7 +68,15 @@ class Load:
 
 
 def home() -> Path:
-    """Where all runtime state lives: `STATEWIDE_HOME`, by default `var/` in the checkout."""
+    """Where the lake is: this machine's folder, or a step's own copy of a shared lake."""
+    return shared_lake.folder() or machine()
+
+
+def machine() -> Path:
+    """Where this machine keeps its own: `STATEWIDE_HOME`, by default `var/` in the checkout.
+
+    Beside a lake that it shares with nobody: locks, keys, caches, work under way.
+    """
     return Path(os.environ.get("STATEWIDE_HOME") or Path(__file__).parents[1] / "var").resolve()
 
 
@@ -73,12 +86,12 @@ def landed_object(state: str, sha256: str) -> Path:
 
 def partials(state: str) -> Path:
     """Where downloads grow; in the file system of `landed_object`, so that landing is a rename."""
-    return private(home() / "landed" / state / "partial")
+    return private(machine() / "landed" / state / "partial")
 
 
 def archives(state: str) -> Path:
     """Where archives are kept of which extracts are members."""
-    return private(home() / "landed" / state / "archives")
+    return private(machine() / "landed" / state / "archives")
 
 
 def receipts(state: str, extract: str, school_year: int) -> Path:
@@ -103,6 +116,11 @@ def partition(state: str, extract: str, school_year: int) -> Path:
 
 def warehouse(state: str) -> Path:
     return home() / "warehouse" / state
+
+
+def building(state: str) -> Path:
+    """Where the state's builds are made: one path for all, which keeps dbt's partial parsing."""
+    return private(machine() / "warehouse" / state / "building")
 
 
 def published(state: str) -> Path:
@@ -163,11 +181,13 @@ def receipt(state: str, extract: str, school_year: int) -> dict[str, Any] | None
     if not path.exists():
         return None
     told = json.loads(path.read_text())
+    shared_lake.bring(state, f"landed/{state}/objects/{told['sha256']}")
     return told if landed_object(state, told["sha256"]).exists() else None
 
 
 def landed(state: str, sha256: str) -> Path:
     """The landed bytes. Raises NothingLanded."""
+    shared_lake.bring(state, f"landed/{state}/objects/{sha256}")
     path = landed_object(state, sha256)
     if not path.exists():
         raise NothingLanded(f"{state}: nothing has landed under {sha256}; run fetch again")
@@ -218,6 +238,11 @@ def _partitions(state: str) -> list[Path]:
     ]
 
 
+@shared_lake.step(
+    "checked/{state}/{extract}/{school_year}/{sha256}.parquet",
+    "lake/{state}/{extract}/{school_year}.parquet",
+    "lake/{state}/loads.jsonl",
+)
 def replace(state: str, extract: str, school_year: int, sha256: str) -> Load:
     """Make the checked rows the accepted load, in one rename.
 
@@ -300,7 +325,7 @@ def lock(name: str, *, wait: bool = True) -> Iterator[None]:
 
     Airflow's pools do not bind the command line; this does. Raises Busy when not to wait.
     """
-    path = private(home() / "locks") / f"{name.replace('/', '.')}.lock"
+    path = private(machine() / "locks") / f"{name.replace('/', '.')}.lock"
     with path.open("a") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))

@@ -1,5 +1,5 @@
-"""S3 as a release needs it: objects written once and never again, and one pointer moved by
-compare-and-swap.
+"""S3 as releases and a shared lake need it: objects written once and never again, and pointers
+moved by compare-and-swap.
 
 Every write is conditional and carries its SHA-256, so the store itself refuses to overwrite and
 refuses bytes that were damaged on their way. Any S3 that keeps `If-None-Match` and `If-Match` will
@@ -15,6 +15,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -36,6 +37,14 @@ class DifferentContent(StoreFailed):
     """An object of that name is there with other bytes. It was left as it is."""
 
 
+class Damaged(StoreFailed):
+    """An object's bytes are not those that its name or its record promises."""
+
+
+class Absent(StoreFailed):
+    """An object that has to be there is not."""
+
+
 class LostRace(StoreFailed):
     """Somebody else moved the pointer meanwhile. It was left as they put it."""
 
@@ -54,12 +63,12 @@ class Pointer:
 class ObjectStore:
     """One bucket and prefix."""
 
-    def __init__(self, destination: str) -> None:
-        """`destination` is `s3://bucket/prefix`. Raises BadDestination."""
+    def __init__(self, destination: str, setting: str = "STATEWIDE_PUBLISH") -> None:
+        """`destination` is `s3://bucket/prefix`, told by `setting`. Raises BadDestination."""
         told = urlsplit(destination)
         if told.scheme != "s3" or not told.netloc or told.query or told.fragment:
             raise BadDestination(
-                f"{destination!r} is not a place in S3; STATEWIDE_PUBLISH wants s3://bucket/prefix"
+                f"{destination!r} is not a place in S3; {setting} wants s3://bucket/prefix"
             )
         self.bucket = told.netloc
         self.prefix = told.path.strip("/")
@@ -87,8 +96,8 @@ class ObjectStore:
         if (found := self.sha256(name)) != sha256:
             raise DifferentContent(
                 f"{self}/{name} is there with other content (sha256 {found[:12]} instead of "
-                f"{sha256[:12]}); it was not touched. A release never changes: find out who wrote "
-                "it, and remove it only if no reader can have it"
+                f"{sha256[:12]}); it was not touched. What is written once never changes: find out "
+                "who wrote it, and remove it only if no reader can have it"
             )
         return False
 
@@ -107,6 +116,55 @@ class ObjectStore:
             for chunk in body.iter_chunks(2**20):
                 seen.update(chunk)
             return seen.hexdigest()
+
+    def fetch(self, name: str, to: Path, sha256: str) -> None:
+        """Download an object to a file. Raises Damaged where its bytes have another hash, and
+        Absent where there is none; then there is no file.
+        """
+        seen = hashlib.sha256()
+        try:
+            with self._spoken("read", name), open(to, "wb", opener=_owner_only) as file:
+                try:
+                    found = self._client.get_object(Bucket=self.bucket, Key=self.key(name))
+                except self._client.exceptions.NoSuchKey:
+                    raise Absent(f"{self}/{name} is gone from the store") from None
+                for chunk in found["Body"].iter_chunks(2**20):
+                    seen.update(chunk)
+                    file.write(chunk)
+            if seen.hexdigest() != sha256:
+                raise Damaged(
+                    f"{self}/{name} came with other bytes (sha256 {seen.hexdigest()[:12]} instead "
+                    f"of {sha256[:12]}); nothing was done with them"
+                )
+        except BaseException:
+            to.unlink(missing_ok=True)
+            raise
+
+    def touch(self, name: str, source: Path, sha256: str) -> None:
+        """Write the same bytes once more, so that the object counts as new."""
+        if source.stat().st_size > SINGLE:
+            self._parts(name, source, only_if_absent=False)
+            return
+        with source.open("rb") as body, self._spoken("write", name):
+            self._put(name, body, _Known(sha256))
+
+    def listed(self, under: str) -> Iterator[tuple[str, datetime]]:
+        """Names of the objects under a folder, and when each was last written."""
+        with self._spoken("list", under):
+            pages = self._client.get_paginator("list_objects_v2").paginate(
+                Bucket=self.bucket, Prefix=self.key(under).rstrip("/") + "/"
+            )
+            for page in pages:
+                for found in page.get("Contents", ()):
+                    name = found["Key"]
+                    if self.prefix:
+                        name = name.removeprefix(f"{self.prefix}/")
+                    yield name, found["LastModified"]
+
+    def remove(self, name: str) -> None:
+        """Remove an object; none of that name is fine as well."""
+        with self._spoken("remove", name):
+            self._client.delete_object(Bucket=self.bucket, Key=self.key(name))
 
     def read(self, name: str) -> Pointer:
         """A small object and its version; of None and None if it is not there."""
@@ -137,22 +195,40 @@ class ObjectStore:
             return True
         stands = (now.content or b"nothing").decode(errors="replace").strip()
         raise LostRace(
-            f"{self}/{name} was moved by somebody else while we were publishing; it stands at "
-            f"{stands} and was left there. Our release is uploaded whole. Run again to move the "
-            "pointer to it"
+            f"{self}/{name} was moved by somebody else while we were at work; it stands at "
+            f"{stands[:300]} and was left there. What it was to point to is uploaded whole. Run "
+            "again to move the pointer to it"
         )
 
-    def _is_there(self, name: str) -> bool:
+    def make_bucket(self) -> bool:
+        """Create the bucket if it is not there. Returns whether it was created."""
+        from botocore.exceptions import ClientError
+
+        with self._spoken("look for the bucket of", ""):
+            try:
+                self._client.head_bucket(Bucket=self.bucket)
+                return False
+            except ClientError as error:
+                if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
+                    raise
+            self._client.create_bucket(Bucket=self.bucket)
+        return True
+
+    def written(self, name: str) -> datetime | None:
+        """When an object was last written; None if it is not there."""
         from botocore.exceptions import ClientError
 
         with self._spoken("look for", name):
             try:
-                self._client.head_object(Bucket=self.bucket, Key=self.key(name))
+                head = self._client.head_object(Bucket=self.bucket, Key=self.key(name))
             except ClientError as error:
                 if error.response["ResponseMetadata"]["HTTPStatusCode"] == 404:
-                    return False
+                    return None
                 raise
-        return True
+        return head["LastModified"]
+
+    def _is_there(self, name: str) -> bool:
+        return self.written(name) is not None
 
     def _send(self, name: str, source: Path, sha256: str) -> bool:
         with source.open("rb") as body, self._spoken("write", name):
@@ -170,8 +246,9 @@ class ObjectStore:
             )
         return held.kept
 
-    def _parts(self, name: str, source: Path) -> bool:
-        """Send a large file in parts, and let them become the object only if it is still absent."""
+    def _parts(self, name: str, source: Path, *, only_if_absent: bool = True) -> bool:
+        """Send a large file in parts, which become the object in one step at the end."""
+        condition = {"IfNoneMatch": "*"} if only_if_absent else {}
         place = {"Bucket": self.bucket, "Key": self.key(name)}
         with self._spoken("write", name):
             upload = self._client.create_multipart_upload(**place, ChecksumAlgorithm="SHA256")
@@ -189,7 +266,7 @@ class ObjectStore:
                         )
                 with _condition() as held:
                     self._client.complete_multipart_upload(
-                        **place, MultipartUpload={"Parts": parts}, IfNoneMatch="*"
+                        **place, MultipartUpload={"Parts": parts}, **condition
                     )
                 if not held.kept:
                     self._client.abort_multipart_upload(**place)
@@ -256,6 +333,10 @@ def _condition() -> Iterator[_Condition]:
         if error.response["ResponseMetadata"]["HTTPStatusCode"] not in (409, 412):
             raise
         held.kept = False
+
+
+def _owner_only(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _client() -> Any:

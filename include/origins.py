@@ -27,7 +27,7 @@ class NotAllowed(PermissionError):
 
 
 def _file() -> Path:
-    return lake.home() / "origins.json"
+    return lake.machine() / "origins.json"
 
 
 def _known() -> dict[str, str]:

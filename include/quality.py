@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from include import identifiers, lake, registry
+from include import identifiers, lake, registry, shared_lake
 from include.registry import Extract
 
 log = logging.getLogger(__name__)
@@ -128,6 +128,13 @@ def spec(state: str, extract: str) -> str:
     )
 
 
+@shared_lake.step(
+    "landed/{state}/receipts/{extract}/{school_year}.json",
+    "lake/{state}/{extract}/{school_year}.parquet",
+    "checked/{state}/{extract}/{school_year}/*",
+    "quarantine/{state}/{extract}/{school_year}/*",
+    "docs/{state}/{extract}/{school_year}/*",
+)
 def check(
     state: str,
     extract: str,
@@ -169,6 +176,12 @@ def _is_documented(load: lake.Load) -> bool:
     return not load.quarantined or aside.exists()
 
 
+@shared_lake.step(
+    "warehouse/{state}/{build}.*",
+    "lake/{state}/*.parquet",
+    "docs/{state}/marts/{build}/*",
+    "published/{state}/current",
+)
 def check_marts(state: str, build: str, override_reason: str | None = None) -> str:
     """Hold the marts of one build to their promises. Returns the build's name.
 
@@ -185,6 +198,9 @@ def check_marts(state: str, build: str, override_reason: str | None = None) -> s
     with _workplace() as work, _database(work) as (connection, url):
         connection.execute(f"attach {_text(warehouse.path(state, build))} as build (read_only)")
         release = lake.published(state) / "current" / "statewide.duckdb"
+        if release.parent.is_symlink():
+            seen = os.readlink(release.parent)
+            shared_lake.bring(state, f"published/{state}/{seen}/statewide.duckdb")
         if release.exists():
             connection.execute(f"attach {_text(release.resolve())} as release (read_only)")
         loaded = sorted(
@@ -338,7 +354,7 @@ def _show(
 @contextmanager
 def _workplace() -> Iterator[Path]:
     """A folder for rows that may name persons: closed to others, and gone afterwards."""
-    place = lake.private(lake.home() / "work")
+    place = lake.private(lake.machine() / "work")
     for left in place.iterdir():
         # A check that was killed could not clean up; a day is longer than any check.
         if left.stat().st_mtime < time.time() - 86_400:
@@ -667,6 +683,7 @@ def _published(promise: Mapping[str, Any]) -> dict[str, Any]:
         "observed",
         "first_rows",
         "overridden",
+        "needs_approval",
         "what_to_do",
     )
     return {name: promise[name] for name in told if promise.get(name) is not None}

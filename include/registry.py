@@ -3,7 +3,8 @@
 A state's file is the one home of all that is known of its extracts: where they are, what their
 headers mean, which codes they use, how many rows are believable, whose they are. A state that
 sends the record-level standard extracts says `standard: true` and inherits the rest from
-`include/standard/`.
+`include/standard/`; one that uses a nationwide file says `reference: true` and inherits from
+`include/reference/`.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from datetime import date
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
@@ -20,13 +22,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 STATES = Path(__file__).parent / "states"
 STANDARD = Path(__file__).parent / "standard"
+REFERENCE = Path(__file__).parent / "reference"
 
 # The task groups of an ingest DAG, in the order in which they are drawn.
 Group = Literal["enrollment", "finance", "workforce", "reference"]
 
 
 class BadDeclaration(ValueError):
-    """A file under `include/states/` or `include/standard/` that cannot be understood."""
+    """A file under `include/states/`, `standard/` or `reference/` that cannot be understood."""
 
 
 class Strict(BaseModel):
@@ -88,6 +91,16 @@ class Layout(Strict):
     positions: dict[str, tuple[int, int]] = Field(default_factory=dict)
 
 
+class AcrossRows(Strict):
+    """A promise that rows of one file break together."""
+
+    # SQL over `landed` (our columns as text, and `_row`) that gives the `_row` of each of them. The
+    # copies of a row that is there twice say nothing new: such a query must not count them.
+    rows: str
+    reason: str
+    otherwise: Literal["quarantine", "warn"] = "quarantine"
+
+
 class Extract(Strict):
     """One file a year, and its promises."""
 
@@ -100,6 +113,10 @@ class Extract(Strict):
     source: str
     # A JSON file beside the extract: {rows, sha256, as_of, submission}.
     manifest: str | None = None
+    # By when the file of a school year is promised: a date in which `{school_year}` and, for the
+    # autumn in which that year begins, `{previous_year}` are filled in: "{previous_year}-11-15".
+    # The day after, a file that is not loaded is late, which is told to whom it concerns.
+    due: str | None = None
     layout: Layout = Layout()
     key: tuple[str, ...] = Field(min_length=1)
     rows: tuple[int, int]
@@ -116,6 +133,8 @@ class Extract(Strict):
     footers: tuple[dict[str, str], ...] = ()
     # SQL conditions over our (text) columns, each with the reason its violation is quarantined for.
     row_rules: dict[str, str] = Field(default_factory=dict)
+    # What no single row can show.
+    across_rows: tuple[AcrossRows, ...] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -130,6 +149,8 @@ class Extract(Strict):
         named = [*self.key, *self.layout.positions, *(c for f in self.footers for c in f)]
         if unknown := sorted(set(named) - set(self.columns)):
             raise ValueError(f"{', '.join(unknown)} named, but not declared under columns")
+        for year in self.school_years:
+            self.promised(year)
         seen: dict[str, str] = {}
         for name, column in self.columns.items():
             for header in column.headers:
@@ -141,6 +162,19 @@ class Extract(Strict):
         """Where the file of one school year is, relative or absolute."""
         return dated(self.source, school_year)
 
+    def promised(self, school_year: int) -> date | None:
+        """By when the file of one school year is promised, if anybody promised it."""
+        if self.due is None:
+            return None
+        try:
+            told = self.due.format(school_year=school_year, previous_year=school_year - 1)
+            return date.fromisoformat(told)
+        except (ValueError, KeyError, IndexError):
+            raise ValueError(
+                f"due: {self.due!r} is no date for school year {school_year}; write a date such as "
+                "'{previous_year}-11-15' or '{school_year}-09-30'"
+            ) from None
+
     @property
     def personal_columns(self) -> list[str]:
         return [name for name, column in self.columns.items() if column.personal]
@@ -148,7 +182,8 @@ class Extract(Strict):
     @property
     def fingerprint(self) -> str:
         """Changes whenever the same bytes could load differently."""
-        told = self.model_dump(exclude={"description", "group", "school_years", "source", "rows"})
+        untold = {"description", "group", "school_years", "source", "rows", "due"}
+        told = self.model_dump(exclude=untold)
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
@@ -226,6 +261,30 @@ def _standard(name: str) -> dict[str, Any]:
 
 
 @cache
+def reference_extracts() -> dict[str, dict[str, Any]]:
+    """The nationwide reference files as declared, by name: the same file serves every state."""
+    return {file.stem: _load(file) for file in sorted(REFERENCE.glob("*.yml"))}
+
+
+def _reference(name: str) -> dict[str, Any]:
+    known = reference_extracts()
+    if name not in known:
+        raise BadDeclaration(f"there is no reference file {name!r}; there are {', '.join(known)}")
+    return known[name]
+
+
+@cache
+def _references_of(state: str) -> frozenset[str]:
+    told = _load(STATES / f"{state}.yml")["extracts"]
+    return frozenset(name for name, extract in told.items() if (extract or {}).get("reference"))
+
+
+def is_reference(state: str, extract: str) -> bool:
+    """Whether this extract of the state is one of the nationwide reference files."""
+    return extract in _references_of(state)
+
+
+@cache
 def _standard_of(state: str) -> frozenset[str]:
     told = _load(STATES / f"{state}.yml")["extracts"]
     return frozenset(name for name, extract in told.items() if (extract or {}).get("standard"))
@@ -252,6 +311,8 @@ def read(file: Path) -> State:
             extract = extract or {}
             if extract.pop("standard", False):
                 told["extracts"][name] = _standard(name) | extract
+            if extract.pop("reference", False):
+                told["extracts"][name] = _reference(name) | extract
         state = State(**told)
     except ValidationError as error:
         wrong = "; ".join(

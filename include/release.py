@@ -47,7 +47,17 @@ from typing import Any
 
 import duckdb
 
-from include import dbt, dictionary, disclosure, exports, lake, registry, warehouse
+from include import (
+    approvals,
+    dbt,
+    dictionary,
+    disclosure,
+    exports,
+    lake,
+    registry,
+    shared_lake,
+    warehouse,
+)
 from include.object_store import DifferentContent, ObjectStore, StoreFailed
 
 log = logging.getLogger(__name__)
@@ -88,6 +98,15 @@ class History:
         return self.line[-1] if self.line else None
 
 
+# What is known of releases, without their tables.
+KNOWN = (
+    "published/{state}/*/manifest.json",
+    "published/{state}/releases.jsonl",
+    "published/{state}/current",
+)
+
+
+@shared_lake.step(*KNOWN, "warehouse/{state}/{build}.*", moves_pointer=True)
 def publish(
     state: str, build: str, *, force: bool = False, dbt_manifest: Path | None = None
 ) -> str | None:
@@ -95,7 +114,7 @@ def publish(
     None where readers already see it: then nothing is published, and what lags is repaired.
 
     None as well where that release was rolled back, unless forced. `dbt_manifest` describes tables
-    and columns; by default it is the one that the state's last dbt run left.
+    and columns; by default it is the one beside the build.
     Raises NotReady, Corrupted, exports.ExportFailed, object_store.StoreFailed (and its LostRace):
     readers then still see the release before, and running again is safe.
     """
@@ -116,15 +135,17 @@ def publish(
         if is_made:
             verify(state, name)
         else:
-            described = dbt_manifest or dbt.target(state) / "target" / "manifest.json"
-            _write(state, build, manifest, described)
+            beside = warehouse.described(state, build)
+            last = dbt.target(state) / "target" / "manifest.json"
+            _write(state, build, manifest, dbt_manifest or (beside if beside.exists() else last))
         store = _store()
         seen = store.read(f"{state}/current.json") if store else None
         if store:
             _upload(store, state, name)
         is_new = current(state) != name
         if not is_made or history.wanted != name:
-            _remember(state, "publish", name, inputs=lake.digest(manifest["inputs"]))
+            approval = {"approval": manifest["approval"]} if manifest["approval"] else {}
+            _remember(state, "publish", name, inputs=lake.digest(manifest["inputs"]), **approval)
         if store:
             _swap(store, state, name, seen)
         _move(state, name)
@@ -135,6 +156,7 @@ def publish(
         return name
 
 
+@shared_lake.step(*KNOWN, moves_pointer=True)
 def rollback(state: str, name: str | None = None) -> str:
     """Point readers at an earlier release, by default the one before. Returns its name.
 
@@ -159,12 +181,14 @@ def rollback(state: str, name: str | None = None) -> str:
     return name
 
 
+@shared_lake.step(*KNOWN)
 def verify(state: str, name: str | None = None) -> str:
     """Compare every file of a release, by default the current one, with its hash. Returns its name.
 
     Raises NoSuchRelease; Corrupted naming every file that is missing, changed or not of it.
     """
     name = name or current(state)
+    shared_lake.bring(state, f"published/{state}/{name}/*")
     folder = lake.published(state) / (name or "")
     if not name or not NAME.fullmatch(name) or not folder.is_dir():
         known = ", ".join(releases(state)) or "none"
@@ -237,6 +261,10 @@ def _manifest(state: str, build: str) -> dict[str, Any]:
     """
     exact = warehouse.path(state, build)
     told = _protection(state, build, exact)
+    try:
+        approval = approvals.require(state, build)
+    except approvals.NotApproved as error:
+        raise NotReady(str(error)) from None
     loads = _inputs(state, build)
     inputs = [{key: load[key] for key in LOAD} for load in loads]
     code = {"sha256": warehouse.code_version(state), "version": _version()}
@@ -252,6 +280,8 @@ def _manifest(state: str, build: str) -> dict[str, Any]:
         ],
         "code": code,
         "checks": _checks(state, build),
+        # Who said yes to figures that moved, and why; null where nothing did.
+        "approval": approval.told() if approval else None,
         "disclosure": {key: told[key] for key in TOLD},
     }
 
@@ -483,6 +513,8 @@ def _remember(state: str, action: str, name: str, **more: Any) -> None:
         ledger.flush()
         os.fsync(ledger.fileno())
     _sync(folder)
+    # On a shared lake nobody knows of the ledger's line, or the release, before this.
+    shared_lake.save()
 
 
 def _move(state: str, name: str) -> None:
@@ -547,6 +579,7 @@ def _store() -> ObjectStore | None:
 
 def _upload(store: ObjectStore, state: str, name: str) -> None:
     """Create the objects of a release that are absent; the manifest vouches for them, so last."""
+    shared_lake.bring(state, f"published/{state}/{name}/*")
     folder = lake.published(state) / name
     files = json.loads((folder / MANIFEST).read_text())["files"]
     sent = [
@@ -566,11 +599,13 @@ def _same_but_for_checks(store: ObjectStore, state: str, name: str, manifest: Pa
     """Whether the store's manifest tells of the same release, made when another was current.
 
     Some promises compare with the release that readers had, so a release that was lost here and is
-    made again may have warned of other things. All its other files are the same, byte for byte.
+    made again may have warned of other things, and been approved or not. All its other files are
+    the same, byte for byte.
     """
     theirs = json.loads(store.read(f"{state}/{name}/{MANIFEST}").content or b"{}")
     ours = json.loads(manifest.read_text())
-    return theirs | {"checks": None} == ours | {"checks": None}
+    of_the_moment = {"checks": None, "approval": None}
+    return theirs | of_the_moment == ours | of_the_moment
 
 
 def _swap(store: ObjectStore, state: str, name: str, seen: Any) -> bool:
@@ -587,6 +622,7 @@ def _swap(store: ObjectStore, state: str, name: str, seen: Any) -> bool:
 # -------------------------------------------------------------------------------- command line
 
 
+@shared_lake.step(*KNOWN)
 def _list(state: str) -> str:
     """The releases of a state as a table for people, the newest last."""
     history, now = _history(state), current(state)

@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from include import lake
+from include import lake, shared_lake
 from include.registry import extract_of, states
 
 STEPS = ("fetch", "check", "load")
@@ -39,17 +39,29 @@ class Outcome:
         return self.outcome.removeprefix("failed in ") if "failed" in self.outcome else None
 
 
+@shared_lake.step(
+    "lake/{state}/*.parquet",
+    "published/{state}/*/manifest.json",
+    "published/{state}/releases.jsonl",
+    "published/{state}/current",
+    "warehouse/{state}/current.duckdb",
+    "warehouse/{state}/*.checks.json",
+    "warehouse/{state}/*.approval.json",
+)
 def release_is_owed(state: str) -> bool:
     """Whether the lake, as it is now, holds anything that readers cannot see yet.
 
     A build that became current and never got out, because its run was killed or its upload failed,
-    is owed as well; what a person rolled back is not.
+    is owed as well; what a person rolled back, or refused to approve, is not.
     """
-    from include import warehouse
+    from include import approvals, warehouse
 
-    return warehouse.changed(state) or (
-        warehouse.current(state) is not None and not _is_released(state)
-    )
+    if warehouse.changed(state):
+        return True
+    build = warehouse.current(state)
+    if build is None or approvals.is_refused(state, build):
+        return False
+    return not _is_released(state)
 
 
 def _is_released(state: str) -> bool:
@@ -83,6 +95,7 @@ def reason_to_skip(
     return None
 
 
+@shared_lake.step("lake/{state}/*.parquet")
 def outcomes(state: str, school_year: int, task_states: dict[str, str | None]) -> list[Outcome]:
     """One row for each extract of the state, in the order of its declaration.
 

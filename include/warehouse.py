@@ -2,6 +2,7 @@
 
     warehouse/<state>/<build>.duckdb    schemas marts (exact, restricted), intermediate, seeds
     warehouse/<state>/<build>.inputs.json   the loads it was made from, and what was warned of them
+    warehouse/<state>/<build>.dbt.json  what its tables and columns mean
     warehouse/<state>/current.duckdb    the last build whose marts kept their promises
 
 A build is named by its inputs and by the code that made it, so the same of both is the same file.
@@ -20,12 +21,14 @@ from pathlib import Path
 
 import duckdb
 
-from include import dbt, lake, registry
+from include import dbt, lake, registry, shared_lake
 
 ROOT = Path(__file__).parents[1]
 # What can change a number. DAGs and operations move bytes; they do not make them.
 CODE = ["include", "expectations", "dbt_project", "requirements.txt"]
 UNCODED = {".pyc", ".duckdb"}
+# They look at what was made and tell of it; a word changed in a message makes no new release.
+ONLOOKERS = ("status", "differences", "incidents", "watch", "retention")
 
 
 class EvidenceLost(LookupError):
@@ -57,10 +60,13 @@ def _files(root: Path) -> list[Path]:
 
 
 def _is_of_others(name: Path, state: str) -> bool:
+    """Whether a file is of other states, or of nobody whose numbers we mean."""
     if name.parts[:2] == ("include", "states"):
         return name.stem != state
     if name.parts[:3] == ("dbt_project", "models", "staging"):
         return name.parts[3] not in (state, "standard")
+    if name.parts[0] == "include" and name.stem in ONLOOKERS:
+        return True
     return name.parts[:2] == ("include", "demo")
 
 
@@ -99,6 +105,11 @@ def path(state: str, build: str) -> Path:
     return file
 
 
+def described(state: str, build: str) -> Path:
+    """dbt's manifest of one build, which describes its tables and columns."""
+    return lake.warehouse(state) / f"{build}.dbt.json"
+
+
 def current(state: str) -> str | None:
     """The build that `current.duckdb` points at."""
     pointer = lake.warehouse(state) / "current.duckdb"
@@ -119,6 +130,8 @@ def show_lake(
     # A record-level state may send only some of the standard extracts; the others are empty.
     standard = registry.standard_extracts() if registry.sends_records(state) else {}
     relations = {name: (name, list(declared["columns"])) for name, declared in standard.items()}
+    for name, declared in registry.reference_extracts().items():
+        relations[f"reference_{name}"] = (name, list(declared["columns"]))
     loaded: dict[str, list[tuple[lake.Load, Path]]] = {}
     for load, rows in loads:
         loaded.setdefault(load.extract, []).append((load, rows))
@@ -141,6 +154,8 @@ def show_lake(
 
 
 def _relation(state: str, extract: str) -> str:
+    if registry.is_reference(state, extract):
+        return f"reference_{extract}"
     return extract if registry.is_standard(state, extract) else f"{state}_{extract}"
 
 
@@ -197,6 +212,7 @@ def _quoted(file: Path) -> str:
     return str(file).replace("'", "''")
 
 
+@shared_lake.step("lake/{state}/*.parquet", "quarantine/{state}/*")
 def create(state: str) -> str:
     """Build the state's warehouse from its lake, in a file of its own. Returns the build's name.
 
@@ -205,8 +221,8 @@ def create(state: str) -> str:
     """
     with lake.lock(f"build-{state}"):
         folder = lake.private(lake.warehouse(state))
-        # One path for every build keeps dbt's partial parsing; the lock keeps it ours.
-        work = lake.private(folder / "building")
+        # The lock keeps it ours.
+        work = lake.building(state)
         # A build that was killed leaves its file, its links and the folder it spilled to.
         shutil.rmtree(work)
         lake.private(work)
@@ -216,6 +232,7 @@ def create(state: str) -> str:
         if not loads:
             raise lake.NothingLanded(f"{state}: nothing is loaded yet; run {state}_ingest first")
         build = name(state, loads)
+        shared_lake.bring(state, f"warehouse/{state}/{build}.*")
         finished = folder / f"{build}.duckdb"
         if finished.exists():
             return build
@@ -224,6 +241,8 @@ def create(state: str) -> str:
             show_lake(connection, state, rows)
         dbt.build(state, part)
         dbt.document(state, part)
+        # What its tables mean is the build's: another one may be made before it is published.
+        shutil.copyfile(dbt.target(state) / "target" / "manifest.json", described(state, build))
         with duckdb.connect(str(part)) as connection:
             connection.execute("drop schema if exists staging cascade")
             connection.execute("drop schema if exists lake cascade")
@@ -239,6 +258,9 @@ def create(state: str) -> str:
     return build
 
 
+@shared_lake.step(
+    "warehouse/{state}/{build}.duckdb", "warehouse/{state}/current.duckdb", moves_pointer=True
+)
 def accept(state: str, build: str) -> None:
     """Point readers at a build whose marts kept their promises; they keep the file they opened."""
     target = path(state, build)

@@ -106,6 +106,11 @@ def client(told: dict) -> Client:
     )
 
 
+def is_kept() -> bool:
+    """Whether `make up` was said: Airflow stays when the commands that use it have ended."""
+    return _file("keep").exists()
+
+
 @contextmanager
 def using() -> Iterator[Client]:
     """Airflow, for as long as the block lasts: the one that runs, else one that is started.

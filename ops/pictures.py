@@ -12,6 +12,8 @@ import shutil
 import subprocess
 import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -68,42 +70,61 @@ def _signed_in(client: Client) -> type[BaseHTTPRequestHandler]:
     return Handler
 
 
+@contextmanager
+def signed_in(client: Client) -> Iterator[str]:
+    """The address at which Airflow answers as to its local user, for as long as the block lasts."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _signed_in(client))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+
+
 def photograph(address: str, picture: Path) -> None:
     """One page as PNG. Raises NoBrowser with the command that installs it."""
+    picture.parent.mkdir(parents=True, exist_ok=True)
+    _browse(address, f"--screenshot={picture}")
+    print(picture, flush=True)
+
+
+def drawn(address: str) -> str:
+    """One page's HTML as the browser has it, once its scripts have run. Raises NoBrowser."""
+    return _browse(address, "--dump-dom").decode(errors="replace")
+
+
+def _browse(address: str, *what: str) -> bytes:
     browser = shutil.which("chromium") or shutil.which("chromium-browser")
     if browser is None:
         raise NoBrowser("Chromium is not installed: apt-get install chromium")
-    picture.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as profile:
-        subprocess.run(
+        return subprocess.run(
             [
                 browser,
                 *QUIET,
                 f"--user-data-dir={profile}",
                 f"--window-size={SIZE}",
                 f"--virtual-time-budget={PATIENCE}",
-                f"--screenshot={picture}",
+                *what,
                 address,
             ],
             check=True,
             capture_output=True,
             timeout=180,
-        )
-    print(picture, flush=True)
+        ).stdout
 
 
 def main() -> None:
-    with instance.using() as client:
-        server = ThreadingHTTPServer(("127.0.0.1", 0), _signed_in(client))
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        here = f"http://127.0.0.1:{server.server_port}"
+    with instance.using() as client, signed_in(client) as here:
         for dag in ("zz_ingest", "zz_publish"):
             runs = client.get(f"dags/{dag}/dagRuns", order_by="-run_after", limit=1)["dag_runs"]
             if not runs:
                 raise SystemExit(f"{dag} has not run yet; run `make demo` first")
             picture = IMAGES / f"airflow-{dag.removeprefix('zz_')}.png"
             photograph(f"{here}/dags/{dag}/runs/{quoted(runs[0]['dag_run_id'])}", picture)
-        server.shutdown()
+        # The page as Airflow frames it, and a state's own.
+        photograph(f"{here}/plugin/statewide", IMAGES / "statewide.png")
+        photograph(f"{here}/statewide/state/zz", IMAGES / "statewide-state.png")
 
 
 if __name__ == "__main__":

@@ -17,15 +17,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from include import lake, origins, runs
+from include import approvals, lake, origins, runs, shared_lake, warehouse
 from include.registry import BadDeclaration, extract_of, states
 from ops import instance
-from ops.client import Client, Refused, Unreachable
+from ops.client import Client, Refused, Unreachable, quoted
 
+# What is not an end: the run waits for a person's answer.
+WAITING = "waiting"
 FINISHED = {"success", "failed", "skipped", "upstream_failed", "removed"}
 POLL = 1.0
 
@@ -72,7 +74,10 @@ class Progress:
     began: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     def follow(self, client: Client, dag: str, run: str) -> str:
-        """Wait for a run to end. Returns its state. Raises Lost."""
+        """Wait for a run to end. Returns its state, or WAITING for one that asks a person.
+
+        Raises Lost.
+        """
         while True:
             try:
                 state, tasks = client.run(dag, run)["state"], client.tasks(dag, run)
@@ -83,8 +88,23 @@ class Progress:
                 self._show(client, dag, run, task)
             if state in ("success", "failed"):
                 return state
+            if any(task["state"] == "awaiting_input" for task in tasks):
+                self._leave(client, dag, run)
+                return WAITING
             _require_airflow(f"{dag} was running")
             time.sleep(POLL)
+
+    def _leave(self, client: Client, dag: str, run: str) -> None:
+        """A command asks nobody anything. An Airflow that stays asks on; one that ends cannot."""
+        state = dag.partition("_")[0]
+        self.say(
+            "figures moved that readers have, and a person has to say yes: give a reason "
+            f'(make publish STATE={state} REASON="...")'
+        )
+        if instance.is_kept():
+            self.say(f"or answer at {client.url}/dags/{dag}/runs/{quoted(run)}/required_actions")
+        else:
+            client.patch(f"dags/{dag}/dagRuns/{quoted(run)}", {"state": "failed"})
 
     def _show(self, client: Client, dag: str, run: str, task: dict[str, Any]) -> None:
         state, tries = task["state"], task["try_number"]
@@ -189,9 +209,9 @@ def ingest(client: Client, request: Request, progress: Progress) -> tuple[str, l
 
 
 def publish(client: Client, state: str, started: list[str], progress: Progress) -> str:
-    """Wait for these publish runs. Returns `failed` if any did."""
+    """Wait for these publish runs. Returns `failed` if any did, WAITING if one asks a person."""
     ended = [progress.follow(client, f"{state}_publish", run) for run in started]
-    return "failed" if "failed" in ended else "success"
+    return next((it for it in ("failed", WAITING) if it in ended), "success")
 
 
 def refresh(request: Request, say: Callable[[str], None] = print) -> int:
@@ -205,6 +225,8 @@ def refresh(request: Request, say: Callable[[str], None] = print) -> int:
         loaded, started = ingest(client, request, progress)
         published = publish(client, request.state, started, progress)
         say(conclusion(request.state, published, before, current_release(request.state)))
+    if published == WAITING and loaded != "failed":
+        return 1
     if "failed" in (loaded, published) or progress.failed:
         say(f"failed: {', '.join(progress.failed) or 'the run was stopped'}")
         return 1
@@ -222,7 +244,7 @@ def republish(state: str, reason: str | None, say: Callable[[str], None] = print
         say(f"{state}: {client.url}/dags/{dag}")
         published = progress.follow(client, dag, client.trigger(dag, {"reason": reason}))
         say(conclusion(state, published, before, current_release(state)))
-    return 1 if published == "failed" else 0
+    return 0 if published == "success" else 1
 
 
 @contextmanager
@@ -242,8 +264,14 @@ def conclusion(
     state: str, published: str, before: dict[str, Any] | None, after: dict[str, Any] | None
 ) -> str:
     """What readers have now, in the words that end a refresh."""
-    if published == "failed":
+    if published in ("failed", WAITING):
         return "nothing was published; readers keep " + (before["release"] if before else "nothing")
+    build = warehouse.current(state)
+    if build and approvals.is_refused(state, build) and not warehouse.changed(state):
+        return (
+            f"nothing was published: what moved was not approved, and readers keep "
+            f"{before['release'] if before else 'nothing'}"
+        )
     if after is None:
         return "nothing was published: no release has been made yet"
     if not runs.is_made_from_lake(state, after):
@@ -258,6 +286,8 @@ def conclusion(
 
 def current_release(state: str) -> dict[str, Any] | None:
     """The manifest of the release that readers see, with its name under `release`."""
+    if shared_lake.is_configured():
+        shared_lake.view(state)
     pointer = lake.published(state) / "current"
     manifest = pointer / "manifest.json"
     if not manifest.exists():
@@ -313,10 +343,40 @@ def understood(arguments: argparse.Namespace) -> Request:
     return Request(state.state, year, root, only, arguments.force, arguments.reason or None)
 
 
+def understood_years(arguments: argparse.Namespace) -> list[Request]:
+    """A request for each school year that was asked for, in that order; the last one publishes.
+
+    Raises Impossible.
+    """
+    years = (arguments.school_year or "").replace(",", " ").split() or [""]
+    requests = []
+    for number, year in enumerate(years, start=1):
+        told = argparse.Namespace(**vars(arguments) | {"school_year": year})
+        requests.append(replace(understood(told), announce=number == len(years)))
+    return requests
+
+
+def refresh_years(requests: list[Request], say: Callable[[str], None] = print) -> int:
+    """Load several years of a state, in any order, and publish them once. Returns the exit code.
+
+    A year that fails holds back no other. Raises Lost.
+    """
+    code = 0
+    with ExitStack() as held:
+        if len(requests) > 1:  # one Airflow for all of them
+            client = held.enter_context(instance.using())
+        for request in requests[:-1]:
+            say(f"{request.state} {request.school_year}: {client.url}/dags/{request.state}_ingest")
+            with _in_turn(request.state, say):
+                if ingest(client, request, Progress(say))[0] == "failed":
+                    code = 1
+        return max(code, refresh(requests[-1], say))
+
+
 def parser() -> argparse.ArgumentParser:
     told = argparse.ArgumentParser(prog="make refresh", description=__doc__)
     told.add_argument("--state", required=True)
-    told.add_argument("--school-year", default="")
+    told.add_argument("--school-year", default="", help="one, or several by comma: in any order")
     told.add_argument("--extracts", default="", help="folder or address with the extracts")
     told.add_argument("--only", default="", help="names of extracts, by comma")
     told.add_argument("--force", action="store_true", help="fetch what has not changed as well")
@@ -349,7 +409,7 @@ def main() -> int:
 
     if arguments.publish_only:
         return guarded(lambda: republish(arguments.state, arguments.reason or None, say))
-    return guarded(lambda: refresh(understood(arguments), say))
+    return guarded(lambda: refresh_years(understood_years(arguments), say))
 
 
 if __name__ == "__main__":

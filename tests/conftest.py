@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from include import dbt
+from tests import builds, record_level
 from tests import object_store as s3
-from tests import record_level
 
 
 @pytest.fixture
@@ -27,6 +28,12 @@ def extracts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder.mkdir()
     monkeypatch.setenv("STATEWIDE_EXTRACTS", str(folder))
     return folder.resolve()
+
+
+@pytest.fixture
+def plain_builds(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Builds of tests/builds.py: dbt could make nothing of them, and `derive` stands in for it."""
+    monkeypatch.setattr(dbt, "derive", builds.derive)
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ from typing import Any
 from uuid import uuid4
 
 ACCESS_KEY = "statewide-tests"
-SECRET_KEY = "only-for-tests"
+SECRET_KEY = "only-for-tests-of-statewide"
 REGION = "us-east-1"
 PORTS = (
     "master.port",

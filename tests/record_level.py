@@ -13,7 +13,7 @@ import duckdb
 import pytest
 
 from include import demo, lake, registry, warehouse
-from tests.recomputation import standard
+from tests.recomputation import career, standard, work
 from tests.recomputation.standard import Cell, Value
 
 STATE = "zz"
@@ -89,7 +89,11 @@ def make_odd(folder: Path) -> None:
             {"student_id": "ODD07", "days_enrolled": "0", "days_absent": "0"},
             # Enough days only for the LEA, only for the state.
             {"student_id": "ODD08"} | short,
-            {"student_id": "ODD08", "count_date": "N"} | short | later | nearby,
+            # Suspended at the second school only.
+            {"student_id": "ODD08", "count_date": "N", "out_of_school_suspensions": "2"}
+            | short
+            | later
+            | nearby,
             {"student_id": "ODD09"} | short,
             {"student_id": "ODD09", "count_date": "N"} | short | later | there,
             # Counted twice, against the rules, and described in two ways; on one day, and later.
@@ -130,6 +134,8 @@ def make_odd(folder: Path) -> None:
             }
         one = {"program": "ODD-A", "cluster": "HLTH", "course_code": "1"}
         two = {"program": "ODD-B", "cluster": "HLTH", "course_code": "2"}
+        welding = {"program": "ODD-W", "cluster": "MANU", "course_code": "5", "cip": "48.0508"}
+        nursing = {"program": "ODD-N", "cluster": "HLTH", "course_code": "6", "cip": "51.3902"}
         odd = [
             # One course in each of two programs; one course twice; two programs, one cluster.
             {"student_id": "ODD18"} | one,
@@ -140,6 +146,10 @@ def make_odd(folder: Path) -> None:
             {"student_id": "ODD21"} | one | {"course_code": "3"},
             {"student_id": "ODD21"} | two,
             {"student_id": "ODD21"} | two | {"course_code": "4"},
+            # Two programs in fields that are nontraditional for one sex, or the other.
+            {"student_id": "ODD10", "prior_courses": "2", "is_single_parent": "Y"} | welding,
+            {"student_id": "ODD10", "prior_courses": "2", "is_out_of_workforce": "Y"} | nursing,
+            {"student_id": "ODD12", "prior_courses": "2", "is_nontraditional": "Y"} | welding,
             # Earlier courses, with nothing completed now, and with one.
             {"student_id": "ODD22", "completed": "N", "prior_courses": "2"} | one,
             {"student_id": "ODD23", "prior_courses": "1"} | two | {"cluster": "HLTH"},
@@ -148,6 +158,87 @@ def make_odd(folder: Path) -> None:
             {"student_id": "ODD99", "prior_courses": "5"} | one,
         ]
         return told + [base | home.get(row["student_id"], {}) | row for row in odd]
+
+    def outcomes(told: list[dict[str, str]]) -> list[dict[str, str]]:
+        base = told[0] | {
+            "program": "ODD-A", "cluster": "HLTH", "is_concentrator": "Y", "graduation": "REGULAR",
+            "placement": "NONE", "credential": "N", "postsecondary_credits": "0", "wbl_type": "",
+            "wbl_hours": "", "wbl_employer": "", "proficient_reading": "",
+            "proficient_mathematics": "", "proficient_science": "", "state_quality_measure": "",
+        }  # fmt: skip
+        worked = {"wbl_type": "COOP", "wbl_employer": "E1"}
+        odd = [
+            # Not placed, of whom nothing is known, and placed in each way.
+            {"student_id": "ODD21", "placement": "UNKNOWN"},
+            {"student_id": "ODD22", "placement": "SERVICE", "graduation": "EQUIVALENCY"},
+            {"student_id": "ODD23", "placement": "MILITARY", "graduation": "ALTERNATE"},
+            # Two programs: a credential in the one, credits in the other, described in two ways.
+            {"student_id": "ODD18", "credential": "Y", "proficient_reading": "Y", "cip": "51.3902"},
+            {"student_id": "ODD18", "program": "ODD-B", "postsecondary_credits": "0.5",
+             "is_foster": "Y", "cluster": "MANU", "cip": "48.0508"},
+            {"student_id": "ODD19", "postsecondary_credits": "1", "wbl_hours": "0.5"} | worked,
+            {"student_id": "ODD20", "wbl_hours": "1", "credential": "Y", "graduation": "NONE"}
+            | worked,
+            # Reported against the courses, both ways, and of somebody without a record.
+            {"student_id": "ODD12", "program": "ODD-W", "is_concentrator": "N"},
+            {"student_id": "ODD98", "is_single_parent": "Y", "is_out_of_workforce": "Y"},
+        ]  # fmt: skip
+        return told + [base | row for row in odd]
+
+    def crosswalk(told: list[dict[str, str]]) -> list[dict[str, str]]:
+        # A program that leads to nothing here, one that leads nowhere, one to an odd occupation.
+        kept = [row for row in told if row["cip"] not in ("48.0508", "52.0302", "46.0201")]
+        return [
+            *kept,
+            told[0] | {"cip": "48.0508", "soc": "51-9999"},
+            told[0] | {"cip": "52.0302", "soc": "99-9999"},
+            told[0] | {"cip": "46.0201", "soc": "51-9998"},
+        ]
+
+    def labor(told: list[dict[str, str]]) -> list[dict[str, str]]:
+        # Small, badly paid and shrinking; not told at all; at the median of openings exactly.
+        poor = {
+            "soc": "51-9998", "employment": "10", "projected_employment": "1", "openings": "0",
+            "wage_p25": "1000", "wage_median": "1000", "wage_p75": "1000",
+            "entry_education": "HIGH_SCHOOL",
+        }  # fmt: skip
+        untold = dict.fromkeys(
+            ("employment", "projected_employment", "openings", "wage_p25", "wage_median",
+             "wage_p75"), "*"
+        )  # fmt: skip
+        regions = sorted({row["region"] for row in told})
+        odd = [told[0] | poor | {"region": region} for region in regions]
+        return told + odd + [told[0] | untold | {"soc": "51-9997", "entry_education": ""}]
+
+    def places(told: list[dict[str, str]]) -> list[dict[str, str]]:
+        base = told[0] | {"employer_id": "E0001", "requested": "9", "filled": "4", "hours": "2.5"}
+        odd = [
+            {"school_id": "CENTRAL", "wbl_type": "APPRENTICESHIP"},
+            {"wbl_type": "OTHER", "cluster": ""},
+            {"filled": "0", "employer_id": "E9999"},
+        ]
+        return told + [
+            base | row | {"opportunity_id": f"ODD{number}"} for number, row in enumerate(odd)
+        ]
+
+    def diplomas(told: list[dict[str, str]]) -> list[dict[str, str]]:
+        # Exactly enough, one short, and of somebody who is not enrolled.
+        base = told[0] | {"version": "TN_14"}
+        steps = {
+            "ATTENDANCE": "3", "DRUG_FREE": "1", "CTE_COURSEWORK": "3", "GRADE_POINT_AVERAGE": "3",
+            "DISCIPLINE": "2", "TARDINESS": "2",
+        }  # fmt: skip
+        found = [
+            base | {"student_id": student, "standard": standard, "step": step}
+            for student in ("ODD18", "ODD19", "ODD98")
+            for standard, step in steps.items()
+        ]
+        return [
+            *told,
+            *found,
+            base | {"student_id": "ODD18", "standard": "DUAL_ENROLLMENT", "step": "1"},
+            base | {"student_id": "ODD19", "standard": "EXTRACURRICULAR", "step": "1"},
+        ]
 
     def ledger(told: list[dict[str, str]]) -> list[dict[str, str]]:
         local = told[0] | {
@@ -167,6 +258,16 @@ def make_odd(folder: Path) -> None:
             {"amount": "55.55", "school_id": "CENTRAL", "project": "ODD3"},
             # A school that nobody is a member of.
             {"amount": "44.44", "school_id": "ODDSCHOOL"},
+            # At the edges of current spending.
+            {"amount": "1000.01", "function": "3200"},
+            {"amount": "2000.02", "function": "3300"},
+            {"amount": "4000.04", "function": "3000"},
+            {"amount": "8000.08", "object": "730", "exclusion": "CAPITAL"},
+            {"amount": "16000.16", "exclusion": "ADULT"},
+            # Relief that is ESSER's, and relief that is not.
+            {"amount": "320.32", "source": "FED", "assistance_listing": "84.425D"},
+            {"amount": "640.64", "source": "FED", "assistance_listing": "84.425R", "project": "R"},
+            {"amount": "1280.10", "source": "FED", "assistance_listing": "84.425", "object": "110"},
         ]
         return told + [local | row for row in odd]
 
@@ -193,6 +294,24 @@ def make_odd(folder: Path) -> None:
             # A principal who teaches: two careers, each with its own years.
             {"staff_id": "ODDF", "prior_years": "9", "credential_type": "PROVISIONAL"},
             {"staff_id": "ODDF", "prior_years": "0", "staff_class": "SCHADM", "is_principal": "Y"},
+            # Courses: endorsed whatever the LEA says, not endorsed, of no list.
+            {
+                "staff_id": "ODDG",
+                "course_code": "MAT1",
+                "endorsements": "ENG; MAT",
+                "is_out_of_field": "Y",
+            },
+            {"staff_id": "ODDH", "course_code": "MAT1", "endorsements": "", "is_out_of_field": "N"},
+            {
+                "staff_id": "ODDI",
+                "course_code": "XYZ",
+                "endorsements": "ENG",
+                "is_out_of_field": "Y",
+            },
+            # Two races, and none.
+            {"staff_id": "ODDJ", "race": "WH7"},
+            {"staff_id": "ODDJ", "race": "BL7", "school_id": near},
+            {"staff_id": "ODDK", "race": ""},
         ]
         return told + [teacher | row for row in odd]
 
@@ -214,6 +333,11 @@ def make_odd(folder: Path) -> None:
     _rewrite(folder / "directory.csv", directory)
     _rewrite(folder / "student_enrollment.csv", students)
     _rewrite(folder / "cte_enrollment.csv", courses)
+    _rewrite(folder / "cte_outcome.csv", outcomes)
+    _rewrite(folder / "cip_soc.csv", crosswalk)
+    _rewrite(folder / "labor_market.csv", labor)
+    _rewrite(folder / "work_based_learning.csv", places)
+    _rewrite(folder / "work_ethic.csv", diplomas)
     _rewrite(folder / "finance_ledger.csv", ledger)
     _rewrite(folder / "staff_assignment.csv", staff)
     _rewrite(folder / "graduation_cohort.csv", cohort)
@@ -243,7 +367,7 @@ def load(extract: str, school_year: int, file: Path) -> str:
 STATES = {
     "small": (900, 4, 11, True, ()),
     "middling": (2400, 12, 12, True, ()),
-    "sparse": (320, 8, 13, False, ("cte_enrollment", "graduation_cohort")),
+    "sparse": (320, 8, 13, False, ("cte_enrollment", "cte_outcome", "graduation_cohort")),
     "one_district": (500, 1, 14, False, ("finance_ledger",)),
 }
 
@@ -268,6 +392,9 @@ def build(name: str, scratch: Path) -> Built:
                 else:
                     loads[extract, year] = load(extract, year, folder / f"{extract}.csv")
             amounts |= standard.observations(folder, year, STATE)
+            amounts |= work.observations(folder, year, STATE)
+        folders = {year: raw / STATE / str(year) for year in plan.years}
+        amounts |= career.observations(folders, STATE)
 
         database = warehouse.path(STATE, warehouse.create(STATE))
         with duckdb.connect(str(database), read_only=True) as found:
@@ -292,6 +419,6 @@ def build(name: str, scratch: Path) -> Built:
         metrics={Cell(*row[:6]): row[6:] for row in metrics},
         metric_rows=len(metrics),
         amounts=amounts,
-        expected=standard.metrics(amounts),
+        expected=standard.metrics(amounts) | career.metrics(amounts) | work.metrics(amounts),
         loads=loads,
     )

@@ -19,15 +19,18 @@ import pytest
 
 from include import dbt, lake, release, warehouse
 from tests import pipeline
-from tests.recomputation import connecticut
+from tests.recomputation import connecticut, equity
 
 ROOT = Path(__file__).parents[1]
 DATA = Path(os.environ.get("STATEWIDE_TEST_DATA") or ROOT.parent / "shared" / "data").resolve()
 YEARS = (2013, 2014, 2015, 2016, 2017)
 CELL = connecticut.CELL
 METRICS = {"membership", "group_share", "chronic_absence_rate", "ppe_total", "staff_fte"} | {
-    "students_per_teacher"
+    "students_per_teacher",
+    "prekindergarten_per_kindergarten",
 }
+# Made of those metrics, or of a nationwide file: their own roads are below.
+MADE_OF_OTHERS = {*equity.STATISTICS, "saipe_poverty_rate"}
 # Named in the staffing files only; no file has a code for them, or a student.
 NAMELESS = {
     "Department of Rehabilitation Services",
@@ -85,7 +88,7 @@ def one(marts, year: int, metric: str, org_id: str, group: str = "all") -> tuple
 
 
 def test_every_row_of_every_file_is_loaded(loads):
-    assert [len(extracts) for extracts in loads.values()] == [18, 18, 18, 15, 7]
+    assert [len(extracts) for extracts in loads.values()] == [18, 18, 18, 15, 10]
     for year, extracts in loads.items():
         for name, load in extracts.items():
             assert load.rows_in == load.accepted > 0, (year, name)
@@ -150,8 +153,10 @@ def test_what_the_exports_do_not_have_is_not_collected(marts, year, recomputed):
 
     assert len(absent) == metrics - len(recomputed)
     for metric, statuses in absent:
-        # Masked students over teachers that nobody collected (2017) read as masked.
-        masked = {"suppressed_primary"} if metric == "students_per_teacher" else set()
+        if metric in MADE_OF_OTHERS:
+            continue
+        # Masked students over staff that nobody collected (teachers: 2017) read as masked.
+        masked = {"suppressed_primary"} if metric.startswith("students_per_") else set()
         assert {"not_collected"} <= set(statuses) <= {"not_collected"} | masked, metric
 
 
@@ -160,7 +165,55 @@ def test_what_the_exports_have_is_what_the_recomputation_knows(marts):
         "select distinct metric_id from marts.fct_metric where status = 'reported'"
     ).fetchall()
 
-    assert {metric for (metric,) in found} == METRICS
+    told = {metric for (metric,) in found}
+    assert told - MADE_OF_OTHERS == METRICS
+    assert told & MADE_OF_OTHERS == {*equity.HORIZONTAL, "ppe_poverty_gap", "saipe_poverty_rate"}
+
+
+def test_equity_of_the_state_is_what_the_published_spending_says(marts, year, recomputed):
+    """A statistic is told where nearly all pupils are in districts that tell their spending."""
+    found = dict(
+        marts.execute(
+            "select metric_id, value from marts.fct_metric where school_year = ? "
+            "and list_contains(?, metric_id) and group_category = 'all' and status = 'reported'",
+            [year, list(equity.HORIZONTAL)],
+        ).fetchall()
+    )
+    # 2014 and 2015 leave out Hartford and others; 2016 and 2017 have no spending file.
+    assert bool(found) == (year == 2013)
+    if found:
+        spending, pupils = (
+            recomputed[metric][
+                (recomputed[metric]["org_level"] == "LEA")
+                & (recomputed[metric]["group_category"] == "all")
+            ]
+            for metric in ("ppe_total", "membership")
+        )
+        told = equity.among(spending, pupils.set_index("org_id")["value"])
+        assert found == pytest.approx(told, rel=1e-9)
+
+
+def test_child_poverty_is_the_census_bureaus(marts):
+    """Every number of the seed stands in the workbook, under the name that the seed says."""
+    book = pd.read_excel(DATA / "reference" / "ussd17.xls", header=2, dtype=str)
+    book.columns = ["state", "fips", "district", "name", "people", "children", "poor"]
+    book["nces_id"] = book["fips"] + book["district"]
+    with (ROOT / "dbt_project" / "seeds" / "ct_districts.csv").open() as file:
+        seed = list(csv.DictReader(file))
+    theirs = book[book["state"] == "CT"].set_index("nces_id")
+    found = dict(
+        marts.execute(
+            "select org_id, value from marts.fct_metric where metric_id = 'saipe_poverty_rate' "
+            "and org_level = 'LEA' and status = 'reported' and school_year = 2017"
+        ).fetchall()
+    )
+
+    assert {row["nces_id"]: row["federal_name"] for row in seed} == theirs["name"].to_dict()
+    for row in seed:
+        told = theirs.loc[row["nces_id"]]
+        if row["agency_code"]:
+            assert found.pop(row["agency_code"]) == int(told["poor"]) / int(told["children"])
+    assert not found
 
 
 def test_a_district_that_the_spending_file_leaves_out_is_missing(marts):

@@ -315,6 +315,23 @@ def test_nobody_works_more_than_full_time_and_every_school_has_one_principal(dem
     assert len(principals) == len(schools)
 
 
+def test_a_course_out_of_field_is_one_without_its_endorsement(demo):
+    staff = table(demo, "staff_assignment")
+    taught = staff[staff["course_code"] != "0000"]
+    held = taught["endorsements"].fillna("").str.split(";")
+    lacks = [
+        course[:3] not in subjects
+        for course, subjects in zip(taught["course_code"], held, strict=True)
+    ]
+
+    assert (taught["is_out_of_field"] == "Y").tolist() == lacks
+    assert 0.02 < sum(lacks) / len(lacks) < 0.2
+    # A person holds the same endorsements on every row.
+    assert (
+        staff.fillna("").groupby(["school_year", "staff_id"])["endorsements"].nunique() == 1
+    ).all()
+
+
 def test_who_graduated_last_year_has_graduated_in_this_years_five_year_cohort(demo):
     cohorts = table(demo, "graduation_cohort")
     four = cohorts[(cohorts["school_year"] == "2024") & (cohorts["cohort_year"] == "2024")]
@@ -461,6 +478,15 @@ def check_students(folder: Path) -> None:
     same(folder, "advanced_students", pd.concat(taken).sort_index())
 
 
+def check_conduct(folder: Path) -> None:
+    stays = at_every_level(table(folder, "student_enrollment"))
+    by = ["school_year", "org_level", "org_id", "student_id"]
+    times = stays["out_of_school_suspensions"].astype(int)
+    in_all = times.groupby([stays[name] for name in by]).transform("sum")
+    suspended = stays[(stays["count_date"] == "Y") & (in_all > 0)]
+    same(folder, "suspended_students", added_up(suspended, grouped(suspended)))
+
+
 def check_absence(folder: Path) -> None:
     stays = at_every_level(table(folder, "student_enrollment"))
     days = stays[["days_enrolled", "days_absent"]].astype(int)
@@ -492,17 +518,30 @@ def check_money(folder: Path) -> None:
     lines = at_every_level(lines[lines["basis"] == "actual"])
     cents = (lines["amount"].astype(float) * 100).round()
     personnel = lines["object"].str[0].isin(["1", "2"])
-    for suffix, chosen in (
-        ("", personnel | ~personnel),
-        ("_federal", lines["source"] == "FED"),
-        ("_state", lines["source"] == "STATE"),
-        ("_local", lines["source"] == "LOCAL"),
-        ("_personnel", personnel),
-        ("_nonpersonnel", ~personnel),
+    federal = lines["source"] == "FED"
+    source = federal.map({True: "FED", False: "STATE_LOCAL"})
+    kind = personnel.map({True: "PERSONNEL", False: "NONPERSONNEL"})
+    groups = {
+        "all": pd.Series("all", lines.index),
+        "source": source,
+        "kind": kind,
+        "source*kind": source + "*" + kind,
+    }
+    current = lines["function"].str.match("1|2|31|32") & lines["exclusion"].isna()
+    relief = lines["assistance_listing"].fillna("").str.startswith("84.425")
+    for suffix, chosen, categories in (
+        ("", personnel | ~personnel, groups),
+        ("_current", current & ~lines["object"].str.startswith("7"), groups),
+        ("_relief", relief, ("all", "kind")),
+        ("_federal", federal, ("all",)),
+        ("_state", lines["source"] == "STATE", ("all",)),
+        ("_local", lines["source"] == "LOCAL", ("all",)),
+        ("_state_local", ~federal, ("all",)),
+        ("_personnel", personnel, ("all",)),
+        ("_nonpersonnel", ~personnel, ("all",)),
     ):
-        spent = added_up(
-            lines[chosen], {"all": pd.Series("all", lines.index[chosen])}, cents[chosen]
-        )
+        by = {category: groups[category][chosen] for category in categories}
+        spent = added_up(lines[chosen], by, cents[chosen])
         same(folder, f"expenditure{suffix}", spent / 100)
     counted = members(folder)
     same(folder, "finance_pupils", added_up(counted, {"all": pd.Series("all", counted.index)}))
@@ -516,7 +555,12 @@ def check_staff(folder: Path) -> None:
     teachers = added_up(
         staff[teaches], {"staff_class": pd.Series("TCH", staff.index[teaches])}, fte[teaches]
     )
-    same(folder, "staff_fte", pd.concat([found, teachers]).sort_index())
+    support = staff[staff["support_role"].notna()]
+    roles = added_up(support, {"support_role": support["support_role"]}, fte[support.index])
+    same(folder, "staff_fte", pd.concat([found, teachers, roles]).sort_index())
+    outside = staff[staff["is_out_of_field"] == "Y"]
+    everyone = {"all": pd.Series("all", outside.index)}
+    same(folder, "out_of_field_fte", added_up(outside, everyone, fte[outside.index]))
     new = staff["prior_years"].astype(int) < 2
     short = staff["credential_type"].isin(["PROVISIONAL", "EMERGENCY"])
     principal = staff["is_principal"] == "Y"
@@ -555,6 +599,7 @@ def check_programs(folder: Path) -> None:
 CHECKS = (
     check_students,
     check_absence,
+    check_conduct,
     check_graduation,
     check_money,
     check_staff,
@@ -578,9 +623,10 @@ def test_no_measure_is_told_that_is_not_recomputed_here(demo):
         "attendance_eligible", "chronically_absent", "cohort_4yr", "graduates_4yr", "cohort_5yr",
         "graduates_5yr", "expenditure", "expenditure_federal", "expenditure_state",
         "expenditure_local", "expenditure_personnel", "expenditure_nonpersonnel",
+        "expenditure_state_local", "expenditure_current", "expenditure_relief",
         "finance_pupils", "staff_fte", "teachers", "inexperienced_teachers",
         "provisional_teachers", "principals", "inexperienced_principals", "grade_9_12_students",
-        "cte_participants", "cte_concentrators",
+        "cte_participants", "cte_concentrators", "suspended_students", "out_of_field_fte",
     }  # fmt: skip
 
 
@@ -712,8 +758,11 @@ def test_the_contract_on_paper_is_the_contract_that_files_are_held_to():
 def test_every_standard_extract_is_in_the_contract_and_in_the_demo():
     files = {file.stem for file in registry.STANDARD.glob("*.yml")}
 
-    assert files == set(contract.ORDER) == set(EXTRACTS) == set(contract.ACROSS_ROWS)
-    assert all(registry.is_standard("zz", name) for name in EXTRACTS)
+    standard = {name for name in EXTRACTS if registry.is_standard("zz", name)}
+
+    assert files == set(contract.ORDER) == standard == set(contract.ACROSS_ROWS)
+    # What it does not send as records, it takes from a nationwide file.
+    assert all(registry.is_reference("zz", name) for name in set(EXTRACTS) - standard)
 
 
 def test_whoever_could_be_a_person_is_personal():
@@ -731,4 +780,9 @@ def test_no_public_metric_of_the_demo_state_shows_how_many_pupils_there_are():
         "inexperienced_teacher_rate",
         "provisional_teacher_rate",
         "inexperienced_principal_rate",
+        "out_of_field_teacher_rate",
+        "stayer_rate",
+        "mover_rate",
+        "leaver_rate",
+        "principal_turnover_3yr",
     }

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from include import dbt, dictionary, disclosure, registry
+from include import dictionary, disclosure, registry
 from include.disclosure import decide, model
 from include.registry import Disclosure
 from tests import builds
@@ -24,7 +24,7 @@ TOLD = ("numerator", "denominator", "value", "value_lower", "value_upper")
 
 
 @pytest.fixture
-def state(home, tmp_path, monkeypatch) -> Iterator[str]:
+def state(home, tmp_path, monkeypatch, plain_builds) -> Iterator[str]:
     """A state whose policy makes money and students per teacher public, and enrollment not."""
     declared = {
         "state": "qq",
@@ -47,7 +47,6 @@ def state(home, tmp_path, monkeypatch) -> Iterator[str]:
     }
     (tmp_path / "qq.yml").write_text(json.dumps(declared))
     monkeypatch.setattr(registry, "STATES", tmp_path)
-    monkeypatch.setattr(dbt, "derive", builds.derive)
     registry.states.cache_clear()
     yield "qq"
     registry.states.cache_clear()

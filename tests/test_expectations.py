@@ -167,6 +167,8 @@ class Marts:
         self.facts = []
         self.released = None
         self.given = []
+        # CIP codes of the crosswalk, those that lead to occupations, and regions with vintages.
+        self.crosswalk, self.leading, self.market = [], [], []
         self.organizations = [(2019, "SEA", "SEA", None)]
         for lea in "AB":
             self.organizations.append((2019, "LEA", lea, "SEA"))
@@ -208,7 +210,8 @@ class Marts:
             connection.execute(
                 "create table marts.dim_metric as select * from (values "
                 "('membership', 'students'), ('graduation_rate_4yr', 'fraction of students'), "
-                "('ppe_total', 'US dollars per pupil'), ('ppe_local', 'US dollars per pupil')) "
+                "('ppe_total', 'US dollars per pupil'), ('ppe_local', 'US dollars per pupil'), "
+                "('cte_concentrators', 'students')) "
                 "as metrics (metric_id, unit)"
             )
             connection.execute(
@@ -223,6 +226,22 @@ class Marts:
                 "org_level varchar, org_id varchar, group_category varchar, group_value varchar, "
                 "status varchar)"
             )
+            for table, rows in (
+                ("intermediate.int_cip_soc (school_year integer, cip varchar)", self.crosswalk),
+                (
+                    "intermediate.int_program_occupations (school_year integer, cip varchar)",
+                    self.leading,
+                ),
+                (
+                    "marts.fct_labor_market (school_year integer, region varchar, vintage varchar)",
+                    self.market,
+                ),
+            ):
+                if rows:
+                    connection.execute(f"create table {table}")
+                for row in rows:
+                    values = ", ".join(repr(value) for value in row)
+                    connection.execute(f"insert into {table.split()[0]} values ({values})")
             for given in self.given:
                 connection.execute(
                     "insert into intermediate.int_enrollment values (?, ?, ?, ?, ?, ?, 'reported')",
@@ -359,6 +378,32 @@ def test_an_lea_that_is_not_asked_is_no_part_of_the_state(marts):
 
     marts.change("membership", "SEA", "all", 500.0)
     assert "totals that we add up" in marts.refuse()
+
+
+def test_a_program_that_is_in_no_crosswalk_is_reported(marts):
+    marts.add("cte_concentrators", "SEA", "SEA", "cip", "48.0508", 95.0)
+    marts.add("cte_concentrators", "SEA", "SEA", "cip", "48.0580", 5.0)
+    marts.crosswalk = [(2019, "48.0508")]
+
+    assert marts.warn() == ["the CIP code of every program with concentrators exists"]
+
+
+@pytest.mark.parametrize(("led", "others", "warned"), [(95.0, 5.0, 0), (94.0, 6.0, 1), (0, 9, 1)])
+def test_concentrators_that_lead_to_no_occupation_are_reported(marts, led, others, warned):
+    marts.add("cte_concentrators", "SEA", "SEA", "cip", "48.0508", float(led))
+    marts.add("cte_concentrators", "SEA", "SEA", "cip", "52.0302", float(others))
+    marts.leading = [(2019, "48.0508")]
+    message = (
+        "19 of 20 concentrators are in programs that lead to an occupation of the labor market"
+    )
+
+    assert marts.warn() == [message] * warned
+
+
+def test_a_region_of_two_vintages_is_reported(marts):
+    marts.market = [(2019, "East", "2018"), (2019, "West", "2018"), (2019, "East", "2017")]
+
+    assert marts.warn() == ["all figures of a region's labor market are of one vintage"]
 
 
 @pytest.mark.parametrize("value", [900.0, 200_000.0])

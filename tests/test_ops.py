@@ -89,6 +89,17 @@ def test_the_latest_school_year_is_meant_where_none_is_named(home):
     assert asked("--state=nc").school_year == states()["nc"].latest_year
 
 
+def test_several_years_are_loaded_one_after_the_other_and_published_once(home):
+    told = refresh.parser().parse_args(["--state=ct", "--school-year=2015, 2013 2014"])
+    requests = refresh.understood_years(told)
+    assert [(it.school_year, it.announce) for it in requests] == [
+        (2015, False), (2013, False), (2014, True),
+    ]  # fmt: skip
+    told = refresh.parser().parse_args(["--state=ct", "--school-year=2015,1999"])
+    with pytest.raises(refresh.Impossible, match="ct has no school year 1999"):
+        refresh.understood_years(told)
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

@@ -17,11 +17,12 @@ import duckdb
 import pandas as pd
 import pytest
 
-from include import dbt, disclosure, exports, lake, object_store, release
+from include import disclosure, exports, lake, object_store, release
 from tests import builds
 from tests.builds import fact
 
 ROOT = Path(__file__).parents[1]
+pytestmark = pytest.mark.usefixtures("plain_builds")
 PUBLISH = "from include import release; print(release.publish('zz', '{build}'))"
 
 
@@ -38,11 +39,6 @@ def protected(build: str, **told) -> str:
 
 def published(build: str) -> str | None:
     return release.publish("zz", protected(build))
-
-
-@pytest.fixture(autouse=True)
-def derived(monkeypatch) -> None:
-    monkeypatch.setattr(dbt, "derive", builds.derive)
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
 {#
     The canonical subjects. Marts know no state: each int_<subject> takes the staging model of the
     state that is being built, the record-level one where the state sends standard extracts, both
-    where it does both, and an empty relation of the same shape where it collects nothing.
+    where it does both, and an empty relation of the same shape where it collects nothing. A subject may
+    be staged in parts, stg_<origin>__<subject>__<part>; they are taken together.
 #}
 
 {% macro canonical_columns(subject) -%}
@@ -15,7 +16,8 @@
     {%- elif subject == 'labor' -%}
         {{ return({
             'state': 'varchar', 'school_year': 'integer', 'region': 'varchar', 'soc': 'varchar',
-            'measure': 'varchar', 'amount': 'double', 'source_load': 'varchar'
+            'measure': 'varchar', 'amount': 'double', 'status': 'varchar', 'occupation': 'varchar',
+            'entry_education': 'varchar', 'vintage': 'varchar', 'source_load': 'varchar'
         }) }}
     {%- else -%}
         {{ return({
@@ -31,8 +33,10 @@
     {%- set columns = canonical_columns(subject) -%}
     {%- set models = [] -%}
     {%- for origin in [var('state'), 'standard'] -%}
-        {%- set model = 'stg_' ~ origin ~ '__' ~ subject -%}
-        {%- if model in var('staged') -%} {%- do models.append(model) -%} {%- endif -%}
+        {%- set whole = 'stg_' ~ origin ~ '__' ~ subject -%}
+        {%- for model in var('staged') if model == whole or model.startswith(whole ~ '__') -%}
+            {%- do models.append(model) -%}
+        {%- endfor -%}
     {%- endfor -%}
 
     {%- if not models %}

@@ -103,8 +103,8 @@
     select school_year, max(_file) as source_load from {{ relation }} group by school_year
 {% endmacro %}
 
-{# The canonical columns of an observation, from columns of the same names. #}
-{% macro observed() -%}
+{# The canonical columns of an observation, from columns of the same names; `status` is an expression. #}
+{% macro observed(status="'reported'") -%}
     '{{ var("state") }}' as state,
     school_year,
     org_level,
@@ -113,7 +113,7 @@
     group_category,
     group_value,
     cast(amount as double) as amount,
-    'reported' as status,
+    {{ status }} as status,
     cast(null as double) as lower_bound,
     cast(null as double) as upper_bound,
     source_load
@@ -121,7 +121,8 @@
 
 {#
     Stays at every level, and what they say together of the student in that organization:
-    days_enrolled_in_all, days_absent_in_all, and whether any of them had a course of a program.
+    days_enrolled_in_all, days_absent_in_all, suspensions_in_all, and whether any of them had a course
+    of a program.
 
     Of all stays of a student in an organization, one speaks for the student: the latest, of two
     that began on one day the fuller, and then the first by school. So a student stands in exactly
@@ -178,6 +179,11 @@
         bool_or(is_ap) over student_of_organization as is_ap_in_any,
         bool_or(is_ib) over student_of_organization as is_ib_in_any,
         bool_or(is_dual) over student_of_organization as is_dual_in_any,
+        -- Unknown where one of the stays does not say.
+        case
+            when bool_and(suspensions is not null) over student_of_organization
+                then cast(sum(suspensions) over student_of_organization as integer)
+        end as suspensions_in_all,
         row_number() over (
             student_of_organization order by entry_date desc, fte desc, school_id, _row
         ) = 1 as is_latest,
@@ -201,6 +207,7 @@
         is_ap as is_ap_in_any,
         is_ib as is_ib_in_any,
         is_dual as is_dual_in_any,
+        suspensions as suspensions_in_all,
         true as is_latest,
         is_counted as is_member
 

@@ -16,11 +16,16 @@
     end
 {%- endmacro %}
 
-{# The group that a numerator's denominator is of: of all, of one named staff class, or of the same group less the numerator's own dimension. #}
+{# `dimension` may name several categories, with a space between them. #}
+{% macro is_own_dimension(dimension, category) -%}
+    coalesce(list_contains(string_split({{ dimension }}, ' '), {{ category }}), false)
+{%- endmacro %}
+
+{# The group that a numerator's denominator is of: of all, of one named group (`staff_class=TCH`), or of the same group less the numerator's own dimension. #}
 {% macro denominator_category(denominator_of, dimension, category) -%}
     case
-        when {{ denominator_of }} = 'all' or {{ dimension }} = {{ category }} then 'all'
-        when {{ denominator_of }} = 'TCH' then 'staff_class'
+        when {{ denominator_of }} = 'all' or {{ is_own_dimension(dimension, category) }} then 'all'
+        when contains({{ denominator_of }}, '=') then split_part({{ denominator_of }}, '=', 1)
         when starts_with({{ category }}, {{ dimension }} || '*')
             then substr({{ category }}, length({{ dimension }}) + 2)
         else {{ category }}
@@ -29,8 +34,8 @@
 
 {% macro denominator_value(denominator_of, dimension, category, value) -%}
     case
-        when {{ denominator_of }} = 'all' or {{ dimension }} = {{ category }} then 'all'
-        when {{ denominator_of }} = 'TCH' then 'TCH'
+        when {{ denominator_of }} = 'all' or {{ is_own_dimension(dimension, category) }} then 'all'
+        when contains({{ denominator_of }}, '=') then split_part({{ denominator_of }}, '=', 2)
         when starts_with({{ category }}, {{ dimension }} || '*')
             then split_part({{ value }}, '*', 2)
         else {{ value }}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from include.demo import work
 from include.demo.extracts import coded, constant, dates, flag, numbered, whole
 from include.demo.organizations import GRADE_9
 from include.demo.people import People, groups_of, select
@@ -135,6 +136,7 @@ def run(
                 "completed": flag(completed),
                 "term": coded(TERMS, second),
                 "prior_courses": whole(prior),
+                "is_nontraditional": flag(_NONTRADITIONAL[program] == students["sex"][person]),
             }
         )
 
@@ -153,6 +155,7 @@ def run(
     truths.add_up(year, "cte_concentrators", seat[concentrates], groups)
     left = ~np.isnat(exit_date) & (students["program"] >= 0) & (after >= 2)
     _outcomes(district, select(students, left), year, graduated[left], exit_date[left])
+    work.write_diplomas(district, students, year, seat)
     return after
 
 
@@ -197,6 +200,7 @@ def _outcomes(
             "wbl_employer": coded([None, *(f"E{k:04}" for k in range(1, 200))], employer),
             "placement_quarter": coded([f"{1970 + q // 4}Q{q % 4 + 1}" for q in labels], position),
             "placement": coded(PLACEMENTS, placed),
+            **_tests(district, students, year),
             "is_disabled": flag(students["idea"] > 0),
             "is_economically_disadvantaged": flag(poor),
             "is_nontraditional": flag(_NONTRADITIONAL[program] == students["sex"]),
@@ -208,3 +212,17 @@ def _outcomes(
             "is_military": flag(students["military"]),
         }
     )
+
+
+def _tests(district: District, students: People, year: int) -> People:
+    """Proficiency of those who left, a few of them not tested, and the state's own measure."""
+    rng = district.plan.rng(61, district.lea, year)
+    rows, poor = len(students["poor"]), students["poor"]
+    told = {}
+    for subject, share in (("reading", 0.62), ("mathematics", 0.48), ("science", 0.55)):
+        result = (rng.random(rows) < share - 0.2 * poor).astype(int)
+        told[f"proficient_{subject}"] = coded(
+            ("N", "Y", None), np.where(rng.random(rows) < 0.04, 2, result)
+        )
+    told["state_quality_measure"] = flag(rng.random(rows) < 0.7)
+    return told

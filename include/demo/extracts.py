@@ -141,9 +141,13 @@ class Writer:
 _DUE = {
     "directory": (-1, "10-15"),
     "staff_assignment": (-1, "10-15"),
+    "lea_reference": (-1, "12-31"),
     "labor_market": (-1, "09-01"),
+    "cip_soc": (-1, "09-01"),
     "student_enrollment": (0, "06-30"),
     "cte_enrollment": (0, "06-30"),
+    "work_based_learning": (0, "06-30"),
+    "work_ethic": (0, "06-30"),
     "graduation_cohort": (0, "09-30"),
     "identification": (0, "10-31"),
     "finance_ledger": (0, "12-31"),

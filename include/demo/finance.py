@@ -7,6 +7,7 @@ makes up for a part of the difference.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,11 +15,14 @@ import numpy as np
 from include.demo.extracts import Writers, coded, constant, dollars
 from include.demo.organizations import Organizations
 from include.demo.plan import Plan
-from include.demo.truths import Truths
+from include.demo.truths import VALUES, Truths
 
 SOURCES = ("FED", "STATE", "LOCAL")
 BASES = ("actual", "budget", "encumbrance")
 LOW_SPENDING = 0.7
+# ARP ESSER. Its last full fiscal year is 2024; what was ordered by then is paid for in 2025.
+RELIEF = "84.425U"
+LAST_FULL_YEAR = 2024
 
 
 @dataclass(frozen=True)
@@ -36,7 +40,7 @@ class Line:
     is_central: bool = False
 
 
-# The shares of each source sum to 1.
+# The shares of each source sum to 1 while there is federal relief; `shares` says what comes after.
 LINES = (
     Line("FED", "30", "0410", "1000", "110", 0.26, "84.010"),
     Line("FED", "30", "0410", "1000", "210", 0.09, "84.010"),
@@ -44,8 +48,8 @@ LINES = (
     Line("FED", "30", "0427", "1000", "110", 0.14, "84.027"),
     Line("FED", "30", "0427", "2100", "210", 0.05, "84.027"),
     Line("FED", "60", "0555", "3100", "630", 0.18, "10.555"),
-    Line("FED", "31", "0425", "1000", "110", 0.06, "84.425"),
-    Line("FED", "31", "0425", "2600", "430", 0.04, "84.425"),
+    Line("FED", "31", "0425", "1000", "110", 0.06, RELIEF),
+    Line("FED", "31", "0425", "2600", "430", 0.04, RELIEF),
     Line("FED", "30", "0367", "2200", "330", 0.06, "84.367", is_central=True),
     Line("FED", "30", "0048", "1000", "610", 0.03, "84.048", is_central=True),
     Line("FED", "30", "0410", "2300", "110", 0.05, "84.010", is_central=True),
@@ -72,6 +76,22 @@ LINES = (
 )
 
 
+def relief_left(year: int) -> float:
+    """How much of a full year's federal relief is spent in a year."""
+    return {LAST_FULL_YEAR + 1: 0.2}.get(year, 1.0 if year <= LAST_FULL_YEAR else 0.0)
+
+
+def shares(year: int) -> np.ndarray:
+    """The share of its source's money of each line. When relief ends, the other federal lines keep
+    their dollars, so their shares of what is left grow."""
+    share = np.array([entry.share for entry in LINES])
+    is_relief = np.array([entry.listing == RELIEF for entry in LINES])
+    is_federal = np.array([entry.source == "FED" for entry in LINES])
+    share[is_relief] *= relief_left(year)
+    share[is_federal] /= share[is_federal].sum()
+    return share
+
+
 def targets(plan: Plan, it: Organizations, year: int, pupils: np.ndarray) -> np.ndarray:
     """Cents that each LEA spends, by source (columns as SOURCES).
 
@@ -81,7 +101,8 @@ def targets(plan: Plan, it: Organizations, year: int, pupils: np.ndarray) -> np.
     rng = plan.rng(3)
     luck = rng.normal(1, 0.03, (len(it.lea_ids), len(SOURCES)))
     poverty = it.lea_poverty - it.lea_poverty.mean()
-    relief = 1 if year <= 2024 else 0.85
+    of_relief = sum(entry.share for entry in LINES if entry.listing == RELIEF)
+    relief = 1 - of_relief * (1 - relief_left(year))
     per_pupil = np.column_stack(
         [
             (1500 + 2400 * poverty) * relief,
@@ -112,6 +133,7 @@ def write(
 
     # Cells of line by place; places are the schools, then the central offices.
     amounts = np.zeros((len(LINES), schools + leas), np.int64)
+    parts = shares(year)
     for source, name in enumerate(SOURCES):
         poverty = 0.35 + it.school_poverty if name == "FED" else np.ones(schools)
         weight = members * poverty * np.clip(rng.normal(1, 0.06, schools), 0.8, 1.2)
@@ -120,7 +142,7 @@ def write(
         for at, line in enumerate(LINES):
             if line.source != name:
                 continue
-            money = line.share * cents[:, source]
+            money = parts[at] * cents[:, source]
             if line.is_central:
                 amounts[at, schools:] = np.floor(money)
             else:
@@ -167,7 +189,7 @@ def write(
             "exclusion": coded([entry.exclusion for entry in LINES], line),
         }
     )
-    _add_up(it, year, members, amounts, cents, truths)
+    _add_up(it, year, members, amounts, truths)
 
 
 def _add_up(
@@ -175,34 +197,48 @@ def _add_up(
     year: int,
     members: np.ndarray,
     amounts: np.ndarray,
-    cents: np.ndarray,
     truths: Truths,
 ) -> None:
-    """Totals of LEAs and of the state are the targets; schools have what their own lines say."""
-    schools = len(it.school_ids)
-    own = amounts[:, :schools]
+    """An LEA has what its schools' and its central lines say, which sum to its targets."""
+    schools, leas = len(it.school_ids), len(it.lea_ids)
+    source = np.array([entry.source for entry in LINES])
     personnel = np.array([entry.object[0] in "12" for entry in LINES])
-    by_school = {
-        f"expenditure_{name}": own[[entry.source == source for entry in LINES]].sum(axis=0)
-        for source, name in zip(SOURCES, ("federal", "state", "local"), strict=True)
+    current = np.array([entry.exclusion is None for entry in LINES])
+    relief = np.array([entry.listing == RELIEF for entry in LINES])
+    everything = np.ones(len(LINES), bool)
+    everyone = np.zeros(len(LINES), int)
+    groups = {
+        "all": everyone,
+        "source": (source != "FED").astype(int),
+        "kind": (~personnel).astype(int),
+        "source*kind": 2 * (source != "FED") + ~personnel,
     }
-    by_lea = {
-        f"expenditure_{name}": cents[:, source]
-        for source, name in enumerate(("federal", "state", "local"))
-    }
-    by_school["expenditure"], by_lea["expenditure"] = own.sum(axis=0), cents.sum(axis=1)
-    for name, chosen in (("personnel", personnel), ("nonpersonnel", ~personnel)):
-        of_schools = own[chosen].sum(axis=0)
-        by_school[f"expenditure_{name}"] = of_schools
-        central = amounts[chosen, schools:].sum(axis=0)
-        summed = np.bincount(it.school_lea, weights=of_schools, minlength=len(central))
-        by_lea[f"expenditure_{name}"] = central + summed.astype(np.int64)
-    by_school["finance_pupils"] = members
-    by_lea["finance_pupils"] = np.bincount(it.school_lea, weights=members)
-    for level, found in (("SCH", by_school), ("LEA", by_lea)):
-        for measure, amount in found.items():
-            place = np.arange(len(amount))
-            truths.add(year, measure, level, place, {"all": np.zeros(len(place), int)}, amount)
-    for measure, amount in by_lea.items():
-        nowhere = np.zeros(len(amount), int)
-        truths.add(year, measure, "SEA", nowhere, {"all": nowhere}, amount)
+
+    def add(measure: str, chosen: np.ndarray, categories: Iterable[str]) -> None:
+        for category in categories:
+            for code in range(len(VALUES[category])):
+                lines = chosen & (groups[category] == code)
+                found = amounts[lines].sum(axis=0)
+                of_schools = np.bincount(it.school_lea, weights=found[:schools], minlength=leas)
+                whole = found[schools:] + of_schools.astype(np.int64)
+                told = {"SCH": found[:schools], "LEA": whole, "SEA": whole.sum(keepdims=True)}
+                for level, amount in told.items():
+                    place = np.arange(len(amount))
+                    code_of_each = {category: np.full(len(place), code)}
+                    truths.add(year, measure, level, place, code_of_each, amount)
+
+    add("expenditure", everything, groups)
+    add("expenditure_current", current, groups)
+    add("expenditure_relief", relief, ("all", "kind"))
+    for name, chosen in (
+        ("federal", source == "FED"),
+        ("state", source == "STATE"),
+        ("local", source == "LOCAL"),
+        ("state_local", source != "FED"),
+        ("personnel", personnel),
+        ("nonpersonnel", ~personnel),
+    ):
+        add(f"expenditure_{name}", chosen, ("all",))
+    truths.add_up(
+        year, "finance_pupils", np.arange(schools), {"all": np.zeros(schools, int)}, members
+    )

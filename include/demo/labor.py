@@ -46,6 +46,42 @@ OCCUPATIONS = (
     ("53-7065", "Stockers and Order Fillers", 18, 35000, "HIGH_SCHOOL"),
 )
 
+# CIP 2020 code to the occupations of the list above that it leads to.
+LEADS_TO = {
+    "01.0302": ("11-9013", "45-2092"),
+    "01.0601": ("11-9013", "45-2092"),
+    "11.0201": ("15-1252",),
+    "11.0901": ("15-1231",),
+    "12.0401": ("39-5012",),
+    "12.0503": ("35-1011", "35-2014"),
+    "13.1210": ("25-2011", "25-9045"),
+    "15.0000": ("17-3023",),
+    "43.0107": ("33-3051",),
+    "43.0203": ("33-2011",),
+    "44.0401": ("11-1021",),
+    "46.0201": ("47-2031",),
+    "46.0302": ("47-2111",),
+    "47.0604": ("49-3023",),
+    "48.0501": ("51-4041", "49-9041"),
+    "48.0508": ("51-4121",),
+    "50.0409": ("27-1024",),
+    "51.0801": ("31-9092",),
+    "51.0805": ("29-2052",),
+    "51.3902": ("31-1131",),
+    "52.0201": ("11-1021",),
+    "52.0203": ("53-7065", "53-3032"),
+    "52.0302": ("43-3031",),
+    "52.1801": ("41-2031", "41-4012", "43-4051"),
+}
+
+
+def write_crosswalk(year: int, writers: Writers) -> None:
+    """Write which programs lead to which occupations: few, of the many that the real file has."""
+    titles = {soc: title.replace(",", "") for soc, title, *_ in OCCUPATIONS}
+    pairs = [(cip, soc, titles[soc]) for cip, found in LEADS_TO.items() for soc in found]
+    columns = zip(("cip", "soc", "soc_title"), zip(*pairs, strict=True), strict=True)
+    writers[year, "cip_soc"].write({name: pa.array(values) for name, values in columns})
+
 
 def write(plan: Plan, year: int, writers: Writers) -> None:
     """Write the figures that the year uses: of the calendar year before it, all of one vintage."""

@@ -1,4 +1,4 @@
-"""The directory, and the schools identified for support."""
+"""The directory, what others publish of an LEA, and the schools identified for support."""
 
 from __future__ import annotations
 
@@ -63,6 +63,32 @@ def _county(it: Organizations) -> np.ndarray:
     """Each LEA's county; a charter lies in the county of its host."""
     own = np.arange(len(it.lea_ids))
     return np.where(it.lea_is_charter, it.lea_host, own) % len(TREES)
+
+
+def write_lea_reference(plan: Plan, it: Organizations, year: int, writers: Writers) -> None:
+    """Labor costs, child poverty and land; of a charter's neighborhood nobody estimates poverty."""
+    rng = plan.rng(8)
+    leas = len(it.lea_ids)
+    # Wages are higher where fewer are poor; one index for a county, of the latest year there is.
+    host = np.where(it.lea_is_charter, it.lea_host, np.arange(leas))
+    wages = np.clip(1.08 - 0.35 * it.lea_poverty + rng.normal(0, 0.03, leas), 0.75, 1.2)[host]
+    # Not every child goes to a public school, and some pupils are younger or older.
+    children = np.round(it.lea_pupils * 1.04).astype(int)
+    poor = np.round(children * np.clip(0.55 * it.lea_poverty, 0.02, 0.6)).astype(int)
+    miles = 25 * np.round(np.exp(rng.normal(3.0, 0.6, len(TREES)))) + 60
+    known = ~it.lea_is_charter
+    writers[year, "lea_reference"].write(
+        {
+            "school_year": constant(year, leas),
+            "lea_id": pa.array(it.lea_ids),
+            "cwift": pa.array([f"{wage:.3f}" for wage in wages]),
+            "cwift_vintage": constant(str(year - 2), leas),
+            "saipe_children": pa.array(children, mask=~known),
+            "saipe_children_in_poverty": pa.array(poor, mask=~known),
+            "saipe_vintage": pa.array([str(year - 2) if told else None for told in known]),
+            "county_square_miles": pa.array([f"{one:.0f}" for one in miles[_county(it)]]),
+        }
+    )
 
 
 def designations(plan: Plan, it: Organizations) -> dict[str, np.ndarray]:

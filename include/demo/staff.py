@@ -6,6 +6,7 @@ The whole state at once, since people move between LEAs; a million students need
 from __future__ import annotations
 
 import numpy as np
+import pyarrow as pa
 
 from include.demo.extracts import Writers, coded, constant, dates, flag, numbered, whole
 from include.demo.organizations import GRADES, Organizations
@@ -21,8 +22,11 @@ _TITLES = (
     "Teacher - secondary", "Teacher - ungraded", "Instructional aide", "Curriculum coordinator",
     "School counselor", "School psychologist", "Librarian", "Library aide", "District director",
     "District office assistant", "Assistant principal", "School office assistant",
-    "School nurse or social worker", "Operations",
+    "Student support specialist", "Operations", "Principal", "School nurse", "School social worker",
 )  # fmt: skip
+# Titles beyond those of the staff classes, in the order of _TITLES.
+_HEAD, _NURSE, _SOCIAL_WORKER = range(len(STAFF_CLASSES), len(STAFF_CLASSES) + 3)
+ROLES = (None, "OTHER", "NURSE", "SOCIAL_WORKER")
 CREDENTIALS = ("REGULAR", "PROVISIONAL", "EMERGENCY", "NONE")
 _LICENSED = np.array(
     [
@@ -68,6 +72,30 @@ def positions(it: Organizations, membership: np.ndarray) -> np.ndarray:
     for name, per in _CENTRAL_PUPILS_PER.items():
         wanted[len(pupils) :, STAFF_CLASSES.index(name)] = np.ceil(of_lea / per)
     return wanted
+
+
+def roles(number: np.ndarray) -> np.ndarray:
+    """What someone of class STUSUP is (ROLES less 1): two in five each a nurse, a social worker."""
+    return np.array([1, 1, 2, 2, 0])[number % 5]
+
+
+def _endorsements(
+    person: np.ndarray, subject: np.ndarray, secondary: np.ndarray, out: np.ndarray
+) -> list[str | None]:
+    """What each person is endorsed for, on each of their rows: the courses that are in their field.
+
+    Who teaches only outside of it is endorsed in another subject.
+    """
+    held: dict[int, list[str]] = {}
+    for row in np.flatnonzero(secondary):
+        subjects = held.setdefault(int(person[row]), [])
+        if not out[row]:
+            subjects.append(SUBJECTS[subject[row]])
+    for row in np.flatnonzero(secondary & out):
+        if not held[int(person[row])]:
+            # Three places on is neither this course nor a second one.
+            held[int(person[row])] = [SUBJECTS[(subject[row] + 3) % len(SUBJECTS)]]
+    return [";".join(held[one]) if one in held else None for one in person.tolist()]
 
 
 def new_year(year: np.ndarray) -> np.ndarray:
@@ -202,10 +230,11 @@ class Workforce:
         people["is_principal"] = np.zeros(len(people["id"]), bool)
         people["is_principal"][order[first]] = True
 
-    def _write(self, year: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _write(self, year: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """One row per assignment: two for who works at two schools or teaches two courses.
 
-        Returns the rows as positions of person, place and share of full time.
+        Returns the rows as positions of person, place and share of full time, and whether each is
+        taught out of field.
         """
         rng, people = self.rng, self.people
         n = len(people["id"])
@@ -236,6 +265,8 @@ class Workforce:
         of, rows = select(people, person), len(person)
         teaches = np.isin(of["kind"], _TEACHER)
         secondary = of["kind"] == STAFF_CLASSES.index("SECTCH")
+        support = of["kind"] == STAFF_CLASSES.index("STUSUP")
+        role = np.where(support, 1 + roles(of["id"]), 0)
         subject = np.where(is_second, (of["subject"] + 1) % len(SUBJECTS), of["subject"])
         course = np.where(secondary, subject + 1, 0)
         out = secondary & (rng.random(rows) < np.where(is_second, 0.3, 0.05))
@@ -249,7 +280,8 @@ class Workforce:
         poverty = self.place_poverty[of["place"]]
         salary = 24_000 + 16_000 * licensed + 950 * np.minimum(of["prior"], 30)
         salary = np.round(salary * (1.12 - 0.2 * poverty) * _FTE[of["fte"]] / 10) * 10
-        title = np.where(of["is_principal"], len(_TITLES), of["kind"])
+        title = np.where(of["is_principal"], _HEAD, of["kind"])
+        title = np.select([role == 2, role == 3], [_NURSE, _SOCIAL_WORKER], title)
         self.writers[year, "staff_assignment"].write(
             {
                 "school_year": constant(year, rows),
@@ -257,7 +289,8 @@ class Workforce:
                 "lea_id": coded(self.organizations.lea_ids, self.place_lea[place]),
                 "school_id": coded(self.place_ids, place),
                 "staff_class": coded(STAFF_CLASSES, of["kind"]),
-                "job_title": coded((*_TITLES, "Principal"), title),
+                "job_title": coded(_TITLES, title),
+                "support_role": coded(ROLES, role),
                 "is_principal": flag(of["is_principal"]),
                 "fte": coded(FTE, share),
                 "start_date": dates(new_year(of["started"] - 1) + 226),
@@ -266,7 +299,7 @@ class Workforce:
                 "credential_type": coded(CREDENTIALS, of["credential"]),
                 "credential_start": dates(np.where(licensed, new_year(issued), none)),
                 "credential_end": dates(np.where(licensed, new_year(issued + valid), none)),
-                "endorsements": coded((None, *SUBJECTS), np.where(secondary, of["subject"] + 1, 0)),
+                "endorsements": pa.array(_endorsements(person, subject, secondary, out)),
                 "course_code": coded(("0000", *(f"{s}1" for s in SUBJECTS)), course),
                 "is_out_of_field": flag(out & teaches),
                 "race": coded(RACES, of["race"]),
@@ -276,7 +309,7 @@ class Workforce:
                 "separation_reason": coded(REASONS, np.where(of["leaves"], reason, 0)),
             }
         )
-        return person, place, share
+        return person, place, share, out & teaches
 
     def _other_school(self, place: np.ndarray) -> np.ndarray:
         """The next school of the same LEA, or the place itself where there is none."""
@@ -288,7 +321,14 @@ class Workforce:
         following = first[lea] + (place - first[lea] + 1) % number[lea]
         return np.where(place < schools, following, place)
 
-    def _add_up(self, year: int, person: np.ndarray, place: np.ndarray, share: np.ndarray) -> None:
+    def _add_up(
+        self,
+        year: int,
+        person: np.ndarray,
+        place: np.ndarray,
+        share: np.ndarray,
+        out_of_field: np.ndarray,
+    ) -> None:
         it, truths = self.organizations, self.truths
         of = select(self.people, person)
         schools = len(it.school_ids)
@@ -304,6 +344,12 @@ class Workforce:
             ):
                 classes = {"staff_class": kind[chosen]}
                 truths.add(year, "staff_fte", level, where[chosen], classes, fte[chosen])
+            chosen = there & (of["kind"] == STAFF_CLASSES.index("STUSUP"))
+            role = {"support_role": roles(of["id"][chosen])}
+            truths.add(year, "staff_fte", level, where[chosen], role, fte[chosen])
+            chosen = there & out_of_field
+            everyone = {"all": np.zeros(chosen.sum(), int)}
+            truths.add(year, "out_of_field_fte", level, where[chosen], everyone, fte[chosen])
             # Heads, not rows: a person counts once in each organization.
             width = int(where.max()) + 1
             _, rows = np.unique(person * width + where, return_index=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from include.demo import finance, labor, organizations, reference
+from include.demo import finance, labor, organizations, reference, work
 from include.demo.extracts import STATE, Writers
 from include.demo.people import Registrar
 from include.demo.plan import Plan
@@ -36,8 +36,11 @@ def generate(folder: Path, plan: Plan) -> dict[str, int]:
             workforce.year(year, membership)
             finance.write(plan, it, year, membership.sum(axis=1), writers, truths)
             reference.write_directory(it, year, writers)
+            reference.write_lea_reference(plan, it, year, writers)
             reference.write_identification(it, year, designated, writers)
             labor.write(plan, year, writers)
+            labor.write_crosswalk(year, writers)
+            work.write_opportunities(plan, it, year, writers)
         rows = writers.rows
     truths.planted = planted(plan, truths, it, designated)
     truths.write(folder / STATE / "truths.json", {"plan": asdict(plan), "rows": rows})

@@ -87,6 +87,7 @@ class Stays:
     enrolled: np.ndarray
     absent: np.ndarray
     advanced: dict[str, np.ndarray]
+    suspended: np.ndarray
 
 
 @dataclass
@@ -100,9 +101,12 @@ class District:
     truths: Truths
     lea: int
     rng: np.random.Generator = field(init=False)
+    conduct: np.random.Generator = field(init=False)
 
     def __post_init__(self) -> None:
         self.rng = self.plan.rng(1, self.lea)
+        # Of its own, so that who is suspended decides nothing else.
+        self.conduct = self.plan.rng(7, self.lea)
 
     # ------------------------------------------------------------------ who the students are
 
@@ -254,9 +258,11 @@ class District:
         enrolled = _school_days(ends + 1, session) - _school_days(begins, session)
         absent = self._absences(now, person, enrolled)
         advanced = self._advanced(now, person, school, counted)
+        suspended = self._suspensions(now, person, enrolled)
         stays = Stays(
-            person, school, begins, ends, event, counted, session, enrolled, absent, advanced
-        )
+            person, school, begins, ends, event, counted, session, enrolled, absent, advanced,
+            suspended,
+        )  # fmt: skip
         self._write(now, year, stays)
         self._add_up(now, year, stays)
 
@@ -392,6 +398,16 @@ class District:
             for name, rate in rates.items()
         }
 
+    def _suspensions(
+        self, everyone: People, person: np.ndarray, enrolled: np.ndarray
+    ) -> np.ndarray:
+        """Times suspended out of school in each stay: more often the poor and those with IDEA."""
+        rng, rows = self.conduct, len(person)
+        chance = 0.02 + 0.05 * everyone["poor"] + 0.04 * (everyone["idea"] > 0)
+        chance = chance * np.where(everyone["grade"] >= GRADES.index("06"), 1.6, 0.5)
+        times = np.where(rng.random(rows) < chance[person], rng.geometric(0.6, rows), 0)
+        return np.minimum(times, enrolled // 20)
+
     # ------------------------------------------------------------------ what is written
 
     def _write(self, everyone: People, year: int, stays: Stays) -> None:
@@ -443,6 +459,7 @@ class District:
                 "days_in_session": whole(stays.session),
                 "days_enrolled": whole(stays.enrolled),
                 "days_absent": whole(stays.absent),
+                "out_of_school_suspensions": whole(stays.suspended),
             }
         )
 
@@ -468,9 +485,18 @@ class District:
             groups = {"program": code, "program*race": code * len(RACES) + of["race"]}
             truths.add_up(year, "advanced_students", school[taken], groups)
 
-        # A student's days are summed over their stays in the organization before they are judged.
+        # Who was counted there and suspended there, before the count date or after it.
         lea = it.school_lea[school]
         places = {"SCH": school, "LEA": lea, "SEA": np.zeros(len(school), int)}
+        for level, place in places.items():
+            width = int(place.max()) + 1
+            key = person * width + place
+            chosen = counted & np.isin(key, key[stays.suspended > 0])
+            of = select(everyone, person[chosen])
+            groups = groups_of(of) | {"grade": of["grade"]}
+            truths.add(year, "suspended_students", level, place[chosen], groups)
+
+        # A student's days are summed over their stays in the organization before they are judged.
         for level, place in places.items():
             width = int(place.max()) + 1
             key, index = np.unique(person * width + place, return_inverse=True)

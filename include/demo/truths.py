@@ -30,8 +30,11 @@ PROGRAMS = ("AP", "IB", "DUAL")
 # Money is added up in cents, so that no sum is off by one, and told in dollars.
 IN_CENTS = (
     "expenditure", "expenditure_federal", "expenditure_state", "expenditure_local",
-    "expenditure_personnel", "expenditure_nonpersonnel",
+    "expenditure_personnel", "expenditure_nonpersonnel", "expenditure_state_local",
+    "expenditure_current", "expenditure_relief",
 )  # fmt: skip
+SOURCES = ("FED", "STATE_LOCAL")
+KINDS = ("PERSONNEL", "NONPERSONNEL")
 _YES = ("N", "Y")
 
 # Group category to its values, in the order of the codes by which people are counted.
@@ -48,7 +51,11 @@ VALUES: dict[str, tuple[str, ...]] = {
     "migrant": _YES,
     "grade": GRADES,
     "race*sex": tuple(f"{race}*{sex}" for race in RACES for sex in SEXES),
+    "source": SOURCES,
+    "kind": KINDS,
+    "source*kind": tuple(f"{source}*{kind}" for source in SOURCES for kind in KINDS),
     "staff_class": (*STAFF_CLASSES, "TCH"),
+    "support_role": ("OTHER", "NURSE", "SOCIAL_WORKER"),
     "career_cluster": tuple(CLUSTERS),
     "program": PROGRAMS,
     "program*race": tuple(f"{program}*{race}" for program in PROGRAMS for race in RACES),

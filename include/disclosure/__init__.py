@@ -21,7 +21,7 @@ from typing import Any
 
 import duckdb
 
-from include import dbt, lake, registry, warehouse
+from include import dbt, lake, registry, shared_lake, warehouse
 from include.disclosure import decide, model, report
 from include.disclosure.audit import AuditFailed
 from include.disclosure.model import Unprotected
@@ -41,6 +41,7 @@ def record(state: str, build: str) -> Path:
     return lake.warehouse(state) / f"{build}.disclosure.json"
 
 
+@shared_lake.step("warehouse/{state}/{build}.*")
 def protect(state: str, build: str) -> str:
     """Write the protected tables of a build, in a file of their own. Returns the build's name.
 
@@ -77,7 +78,7 @@ def protect(state: str, build: str) -> str:
 
 
 def _write(state: str, exact: Path, part: Path, policy: registry.Disclosure) -> dict[str, Any]:
-    work = lake.private(lake.home() / "work")
+    work = lake.private(lake.machine() / "work")
     # Exact rows may be spilled to disk: into a closed folder, and gone afterwards.
     with tempfile.TemporaryDirectory(dir=work) as spill, duckdb.connect() as connection:
         connection.execute(f"set temp_directory = '{_literal(Path(spill))}'")

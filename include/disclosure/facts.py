@@ -138,15 +138,21 @@ def _number(connection, organizations, policy, measures) -> None:
             judged.rule,
             made_of.*,
             case
-                when denominator_of = 'all' or dimension = group_category then 'all'
-                when denominator_of = 'TCH' then 'staff_class'
+                when
+                    denominator_of = 'all'
+                    or list_contains(string_split(dimension, ' '), group_category)
+                    then 'all'
+                when contains(denominator_of, '=') then split_part(denominator_of, '=', 1)
                 when starts_with(group_category, dimension || '*')
                     then substr(group_category, length(dimension) + 2)
                 else group_category
             end as base_category,
             case
-                when denominator_of = 'all' or dimension = group_category then 'all'
-                when denominator_of = 'TCH' then 'TCH'
+                when
+                    denominator_of = 'all'
+                    or list_contains(string_split(dimension, ' '), group_category)
+                    then 'all'
+                when contains(denominator_of, '=') then split_part(denominator_of, '=', 2)
                 when starts_with(group_category, dimension || '*')
                     then split_part(group_value, '*', 2)
                 else group_value

@@ -35,9 +35,19 @@ FACT_COLUMNS = (
 )
 # What the derived models may read beside the facts, none of which speaks of persons: relations of
 # schema `intermediate`, and every seed.
-PUBLIC = frozenset({"int_organizations", "int_identification", "int_labor"})
-# Marts that speak of definitions only, and are published as they are.
-REFERENCE = frozenset({"dim_metric", "dim_state_definition"})
+PUBLIC = frozenset(
+    {
+        "int_organizations",
+        "int_identification",
+        "int_identified_schools",
+        "int_labor",
+        "int_reference",
+        "int_occupations",
+        "int_program_occupations",
+    }
+)
+# Marts that speak of definitions only, or of jobs as others publish them: published as they are.
+REFERENCE = frozenset({"dim_metric", "dim_state_definition", "fct_labor_market"})
 
 
 class Unprotected(ValueError):
@@ -49,7 +59,7 @@ class Kind(StrEnum):
 
     PEOPLE = "people"  # a count of people, whole or in full-time equivalents
     RATE = "rate"  # a part of a count of people
-    MONEY = "money"  # dollars over a count of people
+    MONEY = "money"  # dollars (hours, points) over a count of people
     RATIO = "ratio"  # one count of people over another of other people
 
 
@@ -62,6 +72,17 @@ KINDS = {
     "fraction of principals": Kind.RATE,
     "US dollars per pupil": Kind.MONEY,
     "students per teacher": Kind.RATIO,
+    "fraction of places": Kind.RATE,
+    "hours per place": Kind.MONEY,
+    "employers": Kind.PEOPLE,
+    "points per student": Kind.MONEY,
+    "students suspended (or suspensions) per student": Kind.RATE,
+    "fraction of teacher full-time equivalents": Kind.RATE,
+    "prekindergarten students per kindergarten student": Kind.RATIO,
+    "students per counselor": Kind.RATIO,
+    "students per school psychologist": Kind.RATIO,
+    "students per school social worker": Kind.RATIO,
+    "students per school nurse": Kind.RATIO,
 }
 
 
@@ -86,7 +107,7 @@ class Measures(NamedTuple):
 
     numerator: str
     denominator: str
-    # Whose denominator: the same group's, everyone's, or the teachers'.
+    # Whose denominator: the same group's, everyone's, or one group's (category=value).
     denominator_of: str
     dimension: str
 

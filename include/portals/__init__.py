@@ -40,7 +40,7 @@ from functools import partial as bound
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from include import lake, registry
+from include import lake, registry, shared_lake
 from include.portals import archives, folder, s3, sftp, transfers, web
 from include.portals.errors import (
     AccessDenied,
@@ -102,6 +102,7 @@ class Arrival:
         return self.path is None
 
 
+@shared_lake.step("landed/{state}/receipts/{extract}/{school_year}.*")
 def fetch(state: str, extract: str, school_year: int, force: bool = False) -> str:
     """Land one extract of one school year, byte for byte. Returns its SHA-256.
 

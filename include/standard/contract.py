@@ -12,11 +12,14 @@ from include.registry import STANDARD, Column, Extract
 # The order in which an engineer meets them: organizations, students, programs, staff, money.
 ORDER = (
     "directory",
+    "lea_reference",
     "identification",
     "student_enrollment",
     "graduation_cohort",
     "cte_enrollment",
     "cte_outcome",
+    "work_based_learning",
+    "work_ethic",
     "staff_assignment",
     "finance_ledger",
     "labor_market",
@@ -28,10 +31,12 @@ ACROSS_ROWS = {
         "Every `parent_org_id` is an LEA of the same file.",
         "An `nces_id` belongs to one organization; a school's starts with its LEA's.",
     ),
+    "lea_reference": (
+        "Every `lea_id` is an LEA of the directory.",
+        "LEAs of one county have the same `county_square_miles`.",
+    ),
     "identification": ("Every `org_id` is a school of the directory.",),
     "student_enrollment": (
-        "A student has `count_date` = Y in at most one row of the whole state.",
-        "Stays of one student do not overlap by more than one full-time equivalent.",
         "Every `school_id` is a school of the directory, of that `lea_id`, and offers the grade.",
         "Attributes of one student do not contradict each other on rows of the same day.",
     ),
@@ -47,12 +52,12 @@ ACROSS_ROWS = {
     "cte_outcome": (
         "`is_concentrator` agrees with two completed courses of the program in `cte_enrollment`.",
     ),
-    "staff_assignment": (
-        "The `fte` of one person sum to at most 1.2.",
-        "`prior_years` of a person never falls from one year to the next.",
-        "The credential's dates cover the count date.",
-        "A school has at most one principal at a time.",
+    "work_based_learning": ("An employer has one `employer_id`, in `cte_outcome` as well.",),
+    "work_ethic": (
+        "Every standard of the version has a row for each student who takes part.",
+        "Every `standard` and `step` of the `version` is in the seed `work_ethic_standards`.",
     ),
+    "staff_assignment": ("`prior_years` of a person never falls from one year to the next.",),
     "finance_ledger": (
         "Schools and CENTRAL together are within 0.5 % of the LEA's control total.",
         "Spending per pupil of a school lies between 0.4 and 2.5 times the median of its LEA.",
@@ -68,8 +73,8 @@ ACROSS_ROWS = {
 HEAD = """\
 # The standard extracts
 
-What a state agency sends when it sends records instead of published tables: nine files a school
-year. A state that can send them needs no code in this repository, only a file
+What a state agency sends when it sends records instead of published tables: each extract one file a
+school year. A state that can send them needs no code in this repository, only a file
 `include/states/<state>.yml` that names each extract with `standard: true`, its school years, where
 it is, and how many rows are believable. `include/states/zz.yml`, the fictitious state of the demo,
 is one to copy, and `python -m include.demo --out FOLDER` writes extracts to compare yours with.
@@ -125,6 +130,12 @@ def _section(name: str, extract: Extract) -> str:
         for column, told in extract.columns.items()
     ]
     rules = [f"- {reason}: `{rule}`" for rule, reason in extract.row_rules.items()]
+    across = [
+        f"- {rule.reason}" + (" (loaded and reported)" if rule.otherwise == "warn" else "")
+        for rule in extract.across_rows
+    ]
+    if across:
+        across = ["Rows of the file are set aside together where", "", *across, ""]
     return "\n".join(
         [
             f"## {name}",
@@ -143,6 +154,7 @@ def _section(name: str, extract: Extract) -> str:
             "",
             *rules,
             "",
+            *across,
             "What no single row can show, and the sender answers for:",
             "",
             *(f"- {promise}" for promise in ACROSS_ROWS[name]),

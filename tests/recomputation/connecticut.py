@@ -169,6 +169,21 @@ def group_share(data: Path, school_year: int) -> pd.DataFrame:
     return shares.reset_index()
 
 
+def prekindergarten_per_kindergarten(data: Path, school_year: int) -> pd.DataFrame:
+    """One grade's count over the other's; over a masked one, masked."""
+    counted = membership(data, school_year)
+    by = ["org_level", "org_id"]
+    grades = counted[counted["group_category"] == "grade"].set_index([*by, "group_value"])
+    pk, kg = (grades.xs(grade, level="group_value") for grade in ("PK", "KG"))
+    found = pk.assign(
+        group_category="all",
+        group_value="all",
+        value=(pk["value"] / kg["value"]).where(kg["value"] > 0),
+        masked=pk["masked"] | kg["masked"],
+    )
+    return found.reset_index()
+
+
 def chronic_absence_rate(data: Path, school_year: int) -> pd.DataFrame:
     """Percentages of districts and, by group, of the state; the files have no counts."""
     percent = "% Chronically Absent"
@@ -214,6 +229,7 @@ def everything(data: Path, school_year: int) -> dict[str, pd.DataFrame]:
     found = {
         "membership": membership(data, school_year),
         "group_share": group_share(data, school_year),
+        "prekindergarten_per_kindergarten": prekindergarten_per_kindergarten(data, school_year),
     }
     if school_year <= 2016:
         found["chronic_absence_rate"] = chronic_absence_rate(data, school_year)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 RACES = {
@@ -193,6 +194,7 @@ def spending(data: Path, school_year: int) -> dict[str, pd.DataFrame]:
             "ppe_federal": number(table["federal_perpupil"]),
             "ppe_state": number(table["state_perpupil"]),
             "ppe_local": number(table["local_perpupil"]),
+            "ppe_state_local": number(table["state_perpupil"]) + number(table["local_perpupil"]),
             "ppe_personnel": total * personnel,
             "ppe_nonpersonnel": total - total * personnel,
         }
@@ -201,26 +203,46 @@ def spending(data: Path, school_year: int) -> dict[str, pd.DataFrame]:
     for column in ("total_funds", "federal_funds", "state_funds", "local_funds", "ADM"):
         table[column] = number(table[column])
     whole = table[table["expenditure_category"] == "TOTAL"].set_index("org_id", drop=False)
-    pay = (
-        table[table["expenditure_category"].isin(["SALARIES", "EMPLOYEE BENEFITS"])]
-        .groupby("org_id")["total_funds"]
-        .sum()
-    )
-    whole["personnel"] = pay
-    whole["other"] = whole["total_funds"] - whole["personnel"]
+    paid = table[table["expenditure_category"].isin(["SALARIES", "EMPLOYEE BENEFITS"])]
+    whole["state_local_funds"] = whole["state_funds"] + whole["local_funds"]
+    for source in ("total", "federal", "state", "local"):
+        whole[f"{source}_pay"] = paid.groupby("org_id")[f"{source}_funds"].sum()
+    whole["state_local_pay"] = whole["state_pay"] + whole["local_pay"]
+    for source in ("total", "federal", "state_local"):
+        whole[f"{source}_rest"] = whole[f"{source}_funds"] - whole[f"{source}_pay"]
     named = {
         "ppe_total": "total_funds",
         "ppe_federal": "federal_funds",
         "ppe_state": "state_funds",
         "ppe_local": "local_funds",
-        "ppe_personnel": "personnel",
-        "ppe_nonpersonnel": "other",
+        "ppe_state_local": "state_local_funds",
+        "ppe_personnel": "total_pay",
+        "ppe_nonpersonnel": "total_rest",
     }
-    summed = up(whole.reset_index(drop=True), [*named.values(), "ADM"])
-    return {
+    by_group = {
+        ("all", "all"): "total_funds",
+        ("source", "FED"): "federal_funds",
+        ("source", "STATE_LOCAL"): "state_local_funds",
+        ("kind", "PERSONNEL"): "total_pay",
+        ("kind", "NONPERSONNEL"): "total_rest",
+        ("source*kind", "FED*PERSONNEL"): "federal_pay",
+        ("source*kind", "FED*NONPERSONNEL"): "federal_rest",
+        ("source*kind", "STATE_LOCAL*PERSONNEL"): "state_local_pay",
+        ("source*kind", "STATE_LOCAL*NONPERSONNEL"): "state_local_rest",
+    }
+    columns = sorted({*named.values(), *by_group.values()})
+    summed = up(whole.reset_index(drop=True), [*columns, "ADM"])
+    told = {
         metric: summed.assign(value=summed[column] / summed["ADM"])
         for metric, column in named.items()
     }
+    told["ppe_total"] = pd.concat(
+        summed.assign(
+            group_category=category, group_value=group, value=summed[dollars] / summed["ADM"]
+        )
+        for (category, group), dollars in by_group.items()
+    )
+    return told
 
 
 def teachers(data: Path, school_year: int) -> dict[str, pd.DataFrame]:
@@ -268,10 +290,114 @@ def cte(data: Path, school_year: int) -> dict[str, pd.DataFrame]:
         group_value=clusters["career_cluster"],
         value=number(clusters["num_concentrators"]),
     )
+    concentrated = up(clusters, ["value"])
+    # Of all students of the school that the other file counts; not of fewer than are counted here.
+    rate = concentrated.merge(summed[["org_level", "org_id", "of"]], how="left")
+    rate = rate.assign(value=(rate["value"] / rate["of"]).where(rate["value"] <= rate["of"]))
     return {
         "cte_participation_rate": summed.assign(value=summed["taking"] / summed["of"]),
-        "cte_concentrators": up(clusters, ["value"]),
+        "cte_concentrators": concentrated,
+        "cte_concentration_rate": rate[rate["org_level"] == "SCH"],
     }
+
+
+def suspension_rate(data: Path, school_year: int) -> pd.DataFrame:
+    """Suspensions out of school, short and long, per student; null where either is masked."""
+    table = file(data, school_year, "rcd_inc2")
+    groups = table["subgroup"].map(SUBGROUPS)
+    per_1000 = number(table["sts_per1000"]) + number(table["lts_per1000"])
+    told = ~(table["sts_mask_code"].isin(["3", "4"]) | table["lts_mask_code"].isin(["3", "4"]))
+    return charters_too(
+        table.assign(
+            org_level=level(table["org_id"]),
+            group_category=groups.str[0],
+            group_value=groups.str[1],
+            value=(per_1000 / 1000).where(told),
+        )
+    )
+
+
+def principals_and_stayers(data: Path) -> dict[str, pd.DataFrame]:
+    """2018: one less a school's turnover of teachers; principals of districts by race and sex."""
+    turnover = everyone(file(data, 2018, "rcd_experience"))
+    turnover = turnover[(turnover["staff"] == "Teacher") & level(turnover["org_id"]).eq("SCH")]
+    turnover = turnover.assign(org_level="SCH", value=1 - number(turnover["pct_turnover"]))
+    heads = file(data, 2018, "rcd_prin_demo")
+    heads = heads[heads["year"] == "2018"]
+    groups = heads["subgroup"].map(SUBGROUPS | {"OTHER": ("race_other", "OTHER")})
+    heads = heads.assign(
+        org_level=heads["org_id"].map(lambda code: "SEA" if code == STATE else "LEA"),
+        group_category=groups.str[0],
+        group_value=groups.str[1],
+        value=number(heads["pct_prin_demo"]),
+    )
+    return {"stayer_rate": charters_too(turnover), "principal_share": heads}
+
+
+def segregation(data: Path, school_year: int) -> dict[str, pd.DataFrame]:
+    """By race, over the schools of each district and of the state; no other group is counted."""
+    counted = membership(data, school_year)
+    counted = counted[counted["org_level"] == "SCH"]
+    everyone_there = counted[counted["group_category"] == "all"].set_index("org_id")["students"]
+    told: dict[str, list[dict[str, object]]] = {"dissimilarity": [], "exposure": []}
+    races = counted[counted["group_category"] == "race"]
+    for race, schools in races.groupby("group_value"):
+        schools = schools.set_index("org_id")["students"].to_frame("g")
+        schools["n"] = everyone_there
+        schools["h"] = schools["n"] - schools["g"]
+        schools["district"] = district(schools.index.to_series())
+        parts = [("SEA", STATE, schools), *(("LEA", *one) for one in schools.groupby("district"))]
+        for org_level, org_id, part in parts:
+            whole, rest = part["g"].sum(), part["h"].sum()
+            if not whole or not rest:
+                continue
+            row = {"org_level": org_level, "org_id": org_id, "group_category": "race",
+                   "group_value": race}  # fmt: skip
+            uneven = (part["g"] / whole - part["h"] / rest).abs().sum() / 2
+            some = part[part["n"] > 0]
+            met = (some["g"] * some["h"] / some["n"]).sum() / whole
+            told["dissimilarity"].append(row | {"value": uneven})
+            told["exposure"].append(row | {"value": met})
+    return {metric: pd.DataFrame(found) for metric, found in told.items()}
+
+
+def equity_gaps(data: Path, school_year: int) -> dict[str, pd.DataFrame]:
+    """The state's gap in inexperienced teachers of 2019, between quartiles and by race's exposure.
+
+    Schools with a membership stand for their pupils; a masked share of the economically
+    disadvantaged is the middle of its range.
+    """
+    if school_year != 2019:
+        return {}
+    staff = file(data, 2019, "rcd_eq").set_index("org_id")
+    staff = pd.DataFrame(
+        {"new": number(staff["beg_teacher"]), "of": number(staff["number_of_teachers"])}
+    )
+    pupils = file(data, 2019, "ec_pupils").set_index("org_id")
+    schools = number(pupils["total"]).to_frame("n").join(staff)
+    poor = file(data, 2019, "rcd_acc_eds").set_index("org_id")
+    share = number(poor["pct_eds"]) / 100
+    code = pd.to_numeric(poor["pct_eds_masking"])
+    share = share.mask(code == 1, 0.975).mask(code == 2, 0.025).mask(code.isin([3, 4]))
+    schools["share"] = share
+    placed = schools[schools["share"].notna() & (schools["n"] > 0)].reset_index()
+    placed = placed.sort_values(["share", "org_id"])
+    middle = placed["n"].cumsum() - placed["n"] / 2
+    placed["quartile"] = np.minimum(4, 1 + np.floor(4 * middle / placed["n"].sum()))
+    there = placed[placed["of"] > 0].groupby("quartile")[["new", "of"]].sum()
+    rates = there["new"] / there["of"]
+    rows = [{"group_category": "method", "group_value": "poverty_quartile",
+             "value": rates[4] - rates[1]}]  # fmt: skip
+    taught = schools[schools["of"] > 0]
+    rate = taught["new"] / taught["of"]
+    for race_name, race in RACES.items():
+        g = sum(number(pupils[f"{race_name} {sex}"]) for sex in SEXES).reindex(taught.index)
+        h = taught["n"] - g
+        met = (g * rate).sum() / g.sum() - (h * rate).sum() / h.sum()
+        rows.append({"group_category": "method*race", "group_value": f"exposure*{race}",
+                     "value": met})  # fmt: skip
+    told = pd.DataFrame(rows).assign(org_level="SEA", org_id=STATE)
+    return {"inexperienced_teacher_rate_equity_gap": told}
 
 
 def everything(data: Path, school_year: int) -> dict[str, pd.DataFrame]:
@@ -286,4 +412,8 @@ def everything(data: Path, school_year: int) -> dict[str, pd.DataFrame]:
         **spending(data, school_year),
         **teachers(data, school_year),
         **cte(data, school_year),
+        "suspension_rate": suspension_rate(data, school_year),
+        **(principals_and_stayers(data) if school_year == 2018 else {}),
+        **segregation(data, school_year),
+        **equity_gaps(data, school_year),
     }

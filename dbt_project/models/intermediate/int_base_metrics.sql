@@ -38,9 +38,13 @@ numerators as (
     inner join metrics on measures.measure = metrics.numerator
     where
         -- Of everyone, everyone is all of them.
-        (metrics.metric_id <> 'group_share' or measures.group_category <> 'all')
-        -- A class size is not known by group.
-        and (metrics.metric_id <> 'students_per_teacher' or measures.group_category = 'all')
+        (
+            coalesce(metrics.denominator_of, '') <> 'all'
+            or metrics.numerator <> metrics.denominator
+            or measures.group_category <> 'all'
+        )
+        -- Whose teacher or counselor somebody is, is not known by group.
+        and (not coalesce(contains(metrics.denominator_of, '='), false) or measures.group_category = 'all')
 
 ),
 
@@ -57,7 +61,7 @@ pairs as (
         denominators.amount as denominator
     from numerators
     inner join metrics
-        on numerators.metric_id = metrics.metric_id and metrics.denominator_of = 'TCH'
+        on numerators.metric_id = metrics.metric_id and contains(metrics.denominator_of, '=')
     inner join measures as denominators
         on
             metrics.denominator = denominators.measure
@@ -186,7 +190,7 @@ joined as (
         published.upper_bound,
         published.source_loads as published_loads,
         coalesce(
-            numerators.is_sum and denominators.is_sum and metrics.denominator_of = 'TCH', false
+            numerators.is_sum and denominators.is_sum and contains(metrics.denominator_of, '='), false
         ) as is_paired,
         case when is_paired then paired_sums.numerator else numerators.amount end as numerator,
         case

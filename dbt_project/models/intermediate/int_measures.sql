@@ -48,7 +48,8 @@ additive as (
 
 published as (
 
-    select * exclude (source_load), [source_load] as source_loads from observations
+    -- What two years say together names both files, with a space between them.
+    select * exclude (source_load), string_split(source_load, ' ') as source_loads from observations
 
 ),
 

@@ -2,7 +2,18 @@
     The one long fact: the metrics that are made of measures, and those that are made of metrics, each by a
     model that reads `int_base_metrics`, the organizations and seeds, and no measure.
 #}
-{%- set derived = [] -%}
+{%- set derived = [
+    'int_equity_metrics',
+    'int_relief_metrics',
+    'int_segregation_metrics',
+    'int_parity_metrics',
+    'int_equity_gap_metrics',
+    'int_cte_gap_metrics',
+    'int_labor_metrics',
+    'int_budget_metrics',
+    'int_real_spending_metrics',
+    'int_child_poverty_metrics',
+] -%}
 
 with
 

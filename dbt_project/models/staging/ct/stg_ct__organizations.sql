@@ -128,7 +128,7 @@ final as (
         org_level,
         org_id,
         parent_org_id,
-        cast(null as varchar) as nces_id,
+        nces_ids.nces_id,
         name,
         org_type,
         cast(null as varchar) as county,
@@ -140,6 +140,8 @@ final as (
         status,
         _file as source_load
     from organizations
+    left join {{ ref('ct_districts') }} as nces_ids
+        on organizations.org_level = 'LEA' and organizations.org_id = nces_ids.agency_code
 
 )
 

@@ -13,6 +13,8 @@ designated as (
         agency_code,
         -- Low performing or low graduation rate: either is comprehensive support.
         csi_low_performing = 'Y' or csi_low_graduation = 'Y' as csi,
+        csi_low_performing = 'Y' as low_performing,
+        csi_low_graduation = 'Y' as low_graduation,
         tsi_consistently_underperforming = 'Y' as tsi,
         tsi_additional = 'Y' as atsi,
         _file
@@ -23,7 +25,7 @@ designated as (
 one_row_per_designation as (
 
     unpivot designated
-    on csi, tsi, atsi
+    on csi, low_performing, low_graduation, tsi, atsi
     into name measure value is_identified
 
 ),

@@ -227,7 +227,7 @@ final as (
         org_level,
         org_id,
         parent_org_id,
-        cast(null as varchar) as nces_id,
+        nces_ids.nces_id,
         name,
         org_type,
         county,
@@ -239,6 +239,8 @@ final as (
         status,
         _file as source_load
     from organizations
+    left join {{ ref('nc_districts') }} as nces_ids
+        on organizations.org_level = 'LEA' and organizations.org_id = nces_ids.agency_code
 
 )
 

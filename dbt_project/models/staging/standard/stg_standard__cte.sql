@@ -1,3 +1,8 @@
+{%- set known_populations = [] -%}
+{%- for value in ['disabled', 'ecodis', 'el', 'homeless', 'foster', 'military'] -%}
+    {%- do known_populations.append(('special_population', 'population_' ~ value)) -%}
+{%- endfor -%}
+
 with
 
 source as (
@@ -47,6 +52,7 @@ courses as (
         student_id,
         program,
         max(cluster) over (partition by school_year, program) as career_cluster,
+        max(cip) over (partition by school_year, program) as cip,
         course_code,
         completed = 'Y' as is_completed,
         cast(prior_courses as integer) as prior_courses
@@ -71,6 +77,7 @@ programs as (
         student_id,
         program,
         career_cluster,
+        cip,
         max(prior_courses) as completed_before,
         count(distinct course_code) filter (where is_completed) as completed
 
@@ -87,8 +94,8 @@ students_with_courses as (
         org_level,
         org_id,
         student_id,
-        max(completed) >= 1 as is_participant,
-        max(completed_before + completed) >= 2 as is_concentrator
+        max(completed) >= {{ cte_rule('participant_courses') }} as is_participant,
+        max(completed_before + completed) >= {{ cte_rule('concentrator_courses') }} as is_concentrator
 
     from programs
     group by all
@@ -99,6 +106,7 @@ described as (
 
     select
         students.*,
+        {{ populations_of_students(true) | trim }},
         is_member and coalesce(students_with_courses.is_participant, false) as is_participant,
         is_member and coalesce(students_with_courses.is_concentrator, false) as is_concentrator
 
@@ -112,7 +120,7 @@ described_by_group as (
     {{ by_group(
         'described',
         ['school_year', 'org_level', 'org_id', 'is_member', 'is_participant', 'is_concentrator'],
-        student_categories(), [('race', 'sex')]
+        student_categories() + known_populations, [('race', 'sex')]
     ) }}
 
 ),
@@ -135,23 +143,28 @@ headcounts as (
 
 ),
 
--- Who concentrates in two programs stands in each cluster, and in one cluster once.
-concentrators_by_cluster as (
+-- Who concentrates in two programs stands in each cluster and each CIP code, and in one of them once.
+concentrators_by_program as (
 
+    {% for category in ['career_cluster', 'cip'] -%}
     select
         school_year,
         org_level,
         org_id,
         'cte_concentrators' as measure,
-        'career_cluster' as group_category,
-        programs.career_cluster as group_value,
+        '{{ category }}' as group_category,
+        programs.{{ category }} as group_value,
         count(distinct student_id) as amount
 
     from programs
     semi join (from students where is_member) as members
         using (school_year, org_level, org_id, student_id)
-    where programs.completed_before + programs.completed >= 2
+    where
+        programs.completed_before + programs.completed >= {{ cte_rule('concentrator_courses') }}
+        and programs.{{ category }} is not null
     group by all
+    {{ 'union all' if not loop.last }}
+    {% endfor %}
 
 ),
 
@@ -166,7 +179,7 @@ observations as (
 
     union all by name
 
-    select * from concentrators_by_cluster
+    select * from concentrators_by_program
 
 ),
 

@@ -142,6 +142,10 @@ final as (
     from observations
     left join loads using (school_year)
 
+    union all by name
+
+    select * from {{ ref('stg_standard__budget_pupils') }}
+
 )
 
 select * from final

@@ -25,6 +25,10 @@ renamed as (
         soc,
         measure,
         cast(nullif(told, '*') as double) as amount,
+        if(told = '*', 'suppressed_primary', 'reported') as status,
+        occupation,
+        entry_education,
+        vintage,
         _file as source_load
 
     from one_row_per_measure

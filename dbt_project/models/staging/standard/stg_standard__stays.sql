@@ -27,6 +27,13 @@ renamed as (
         foster,
         military,
         migrant,
+        el_tier,
+        -- The needs of the state's funding formula, 01 to 10.
+        list_filter([
+            {%- for need in range(1, 11) %}
+            case when need_{{ need }} = 'Y' then '{{ '%02d' % need }}' end{{ ',' if not loop.last }}
+            {%- endfor %}
+        ], need -> need is not null) as needs,
         grade,
 
         ---------- measures
@@ -39,6 +46,7 @@ renamed as (
         cast(days_in_session as integer) as days_in_session,
         cast(days_enrolled as integer) as days_enrolled,
         cast(days_absent as integer) as days_absent,
+        cast(out_of_school_suspensions as integer) as suspensions,
 
         ---------- dates
         cast(entry_date as date) as entry_date,

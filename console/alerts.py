@@ -1,0 +1,238 @@
+"""Tells people what is wrong, and that it is mended: by e-mail, and to a webhook.
+
+Where to comes from the environment and from Airflow's connections, never from a file of ours:
+
+    STATEWIDE_ALERT_EMAIL      who gets e-mails, by comma; they go out by the connection
+                               `smtp_default` (AIRFLOW_CONN_SMTP_DEFAULT, or Admin > Connections)
+    STATEWIDE_ALERT_FROM       the sender, where that connection does not say `from_email`
+    STATEWIDE_ALERT_WEBHOOK    an address that takes Slack's JSON; or the connection
+                               `statewide_webhook`, whose password is that address
+
+Nothing configured: nobody is told, and what is wrong stands on the Statewide page all the same.
+An alert that cannot be delivered fails no task; it is told again with the next one, and by
+`statewide_watch`.
+
+Tasks of an ingest run are noted as they fail and told together at its end, by its report; a publish
+run has one task that can fail at a time, and tells at once. DAG files read this module, so it
+imports what it needs where it needs it.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+WEBHOOK = "statewide_webhook"
+# How long a report waits for the notes of tasks that failed a moment ago.
+PATIENCE = 5.0
+# The tasks of a publish run, and the sections of the runbook.
+PUBLISHING = {
+    "build": "build",
+    "check": "check-the-marts",
+    "protect": "protect",
+    "approve": "approval",
+    "export": "export",
+}
+RELEASE = "the next release"
+
+
+@contextmanager
+def _harmless() -> Iterator[None]:
+    """Whatever goes wrong with telling, the work that is told of goes on."""
+    try:
+        yield
+    except Exception as error:
+        # Its text may hold the address of a webhook, which is a secret.
+        log.warning("an alert could not be told: %s", type(error).__name__)
+
+
+# ---- callbacks ----------------------------------------------------------------------------------
+
+
+def failed(context: Any) -> None:
+    """A task failed for good: `on_failure_callback` of every task."""
+    with _harmless():
+        ti = context["ti"]
+        state, _, verb = ti.dag_id.partition("_")
+        if ti.dag_id.startswith("statewide_"):
+            _note_of(ti.dag_id, "all states", "maintenance", "maintenance", context)
+            tell()
+        elif verb == "publish":
+            _note_of(state, "publish", RELEASE, PUBLISHING[ti.task_id], context)
+            tell()
+        elif ti.task_id == "report":
+            from include.runs import ExtractsFailed
+
+            # What it reports has been told as what it is.
+            if not isinstance(context.get("exception"), ExtractsFailed):
+                _note_of(state, "ingest", "report", "report", context)
+            tell()
+        elif ti.task_id == "announce":
+            _note_of(state, "ingest", "announcement", "announce", context)
+        else:
+            from include.incidents import part_of
+
+            _, extract, step = ti.task_id.split(".")
+            year = context["params"]["school_year"]
+            _note_of(state, "ingest", part_of(extract, year), step, context)
+
+
+def run_failed(context: Any) -> None:
+    """A run failed: `on_failure_callback` of a DAG, for tasks that ended before they could tell."""
+    with _harmless():
+        from include import incidents
+
+        state, _, verb = context["dag"].dag_id.partition("_")
+        run = context.get("dag_run")
+        since = getattr(run, "start_date", None)
+        known = incidents.open_incidents().get(f"{state}/{verb}")
+        if known and since and datetime.fromisoformat(_last(known)) >= since.replace(microsecond=0):
+            return
+        ti = context.get("ti")
+        section = PUBLISHING.get(ti.task_id if ti else "", "build")
+        if verb == "ingest":
+            section = "report"
+        part = RELEASE if verb == "publish" else "a run"
+        link = str(ti.log_url) if ti else ""
+        incidents.note(state, verb, part, section, incidents.reason_of("stopped"), link)
+        tell()
+
+
+def _last(incident: Any) -> str:
+    return max(part.last for part in incident.parts.values())
+
+
+def _note_of(state: str, subject: str, part: str, section: str, context: Any) -> None:
+    from include import incidents
+
+    reason = incidents.reason_of(context.get("exception"))
+    incidents.note(state, subject, part, section, reason, str(context["ti"].log_url))
+
+
+# ---- at the end of runs -------------------------------------------------------------------------
+
+
+def after_ingest(
+    state: str, school_year: int, outcomes: Sequence[Any], announced: str | None, since: datetime
+) -> None:
+    """Tell what became of a run: `outcomes` are those of `runs.outcomes`."""
+    with _harmless():
+        from include import incidents
+
+        part_of = incidents.part_of
+        failed = {part_of(it.extract, school_year): it for it in outcomes if it.failed_step}
+        known = _noted(state, set(failed), since)
+        for name, outcome in failed.items():
+            if name not in known:
+                incidents.note(
+                    state, "ingest", name, outcome.failed_step, incidents.reason_of("stopped")
+                )
+        mended = [part_of(it.extract, school_year) for it in outcomes if it.outcome == "loaded"]
+        if announced in ("success", "skipped"):
+            mended.append("announcement")
+        incidents.mend(state, "ingest", [*mended, "report", "a run"])
+        tell()
+
+
+def _noted(state: str, parts: set[str], since: datetime) -> set[str]:
+    """The parts that were noted since the run began; a task's note comes just after its end."""
+    from include import incidents
+
+    patience = time.monotonic() + PATIENCE
+    while True:
+        incident = incidents.open_incidents().get(f"{state}/ingest")
+        found = {
+            part.name
+            for part in (incident.parts.values() if incident else ())
+            if datetime.fromisoformat(part.last) >= since.replace(microsecond=0)
+        }
+        if parts <= found or time.monotonic() > patience:
+            return found
+        time.sleep(0.1)
+
+
+def after_publish(state: str) -> None:
+    """A publish run came to its end: what was wrong with publishing is mended."""
+    with _harmless():
+        from include import incidents
+
+        incidents.mend(state, "publish")
+        tell()
+
+
+def asked(state: str, question: str, link: str) -> None:
+    """A release waits for a person."""
+    with _harmless():
+        from include import incidents
+
+        incidents.note(state, "publish", RELEASE, "approval", question, link)
+        tell()
+
+
+# ---- telling ------------------------------------------------------------------------------------
+
+
+def tell() -> None:
+    """Send what each channel has not heard yet. Raises nothing; what fails is sent next time."""
+    with _harmless():
+        from airflow.sdk.configuration import conf
+
+        from include import incidents, lake
+
+        base_url = conf.get("api", "base_url", fallback="") or "http://localhost:8080"
+        for channel, send in _channels().items():
+            # Two runs that end at once must not both send what both of them see.
+            with lake.lock(f"alerts-{channel}"):
+                for message in incidents.pending(channel):
+                    with _harmless():
+                        send(message, base_url)
+                        incidents.told(channel, message)
+
+
+def _channels() -> dict[str, Callable[[Any, str], None]]:
+    found: dict[str, Callable[[Any, str], None]] = {}
+    if recipients := os.environ.get("STATEWIDE_ALERT_EMAIL"):
+        to = [it.strip() for it in recipients.split(",") if it.strip()]
+        found["email"] = lambda message, base_url: _email(to, message, base_url)
+    if address := os.environ.get("STATEWIDE_ALERT_WEBHOOK") or _connection_webhook():
+        found["webhook"] = lambda message, base_url: _post(address, message, base_url)
+    return found
+
+
+def _connection_webhook() -> str | None:
+    from airflow.sdk import Connection
+
+    try:
+        return Connection.get(WEBHOOK).password
+    except Exception:  # there is none, which is no error
+        return None
+
+
+def _email(to: list[str], message: Any, base_url: str) -> None:
+    from html import escape
+
+    from airflow.providers.smtp.notifications.smtp import SmtpNotifier
+
+    text = escape(message.text(base_url))
+    notifier = SmtpNotifier(
+        to=to,
+        from_email=os.environ.get("STATEWIDE_ALERT_FROM") or None,
+        subject=message.subject(),
+        html_content=f"<pre>{text}</pre>",
+        mime_subtype="alternative",
+    )
+    # Not through its templates: a header of a file may look like one.
+    notifier.notify({})
+
+
+def _post(address: str, message: Any, base_url: str) -> None:
+    from console.webhook import WebhookNotifier
+
+    WebhookNotifier(address=address, content=message.webhook(base_url)).notify({})

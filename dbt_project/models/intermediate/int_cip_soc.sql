@@ -1,0 +1,22 @@
+with
+
+crosswalk as (
+
+    select * from {{ source('reference', 'reference_cip_soc') }}
+
+),
+
+final as (
+
+    select
+        cast(school_year as integer) as school_year,
+        cip,
+        cip_title,
+        soc,
+        soc_title,
+        _file as source_load
+    from crosswalk
+
+)
+
+select * from final

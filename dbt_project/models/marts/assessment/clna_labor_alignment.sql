@@ -1,0 +1,1 @@
+{{ needs_assessment('labor_alignment') }}

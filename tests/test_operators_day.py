@@ -1,0 +1,230 @@
+"""An operator's day under the real Airflow: files that break, alerts, a question, its answers."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include import incidents, lake, release
+from ops import instance
+from ops.client import Client, quoted
+from tests.mailbox import Mailbox, receiving
+
+ROOT = Path(__file__).parents[1]
+PATIENCE = 240
+WHY = "a district sent its pupils twice last year"
+pytestmark = pytest.mark.pipeline
+
+
+class Day:
+    """A machine whose Airflow stays up, a publisher's folder, and somebody who gets the alerts."""
+
+    def __init__(self, client: Client, files: Path, box: Mailbox) -> None:
+        self.client, self.files, self.box = client, files, box
+
+    def run(self, dag: str, **conf: Any) -> tuple[str, str]:
+        """Trigger a DAG and wait for its end, or for a question. Returns run and state."""
+        run = self.client.trigger(dag, conf)
+        return run, self.follow(dag, run)
+
+    def follow(self, dag: str, run: str) -> str:
+        patience = time.monotonic() + PATIENCE
+        while True:
+            state = self.client.run(dag, run)["state"]
+            if state in ("success", "failed"):
+                return state
+            if "awaiting_input" in self.states(dag, run).values():
+                return "asks"
+            assert time.monotonic() < patience, self.states(dag, run)
+            time.sleep(0.3)
+
+    def states(self, dag: str, run: str) -> dict[str, str]:
+        return {it["task_id"]: it["state"] for it in self.client.tasks(dag, run)}
+
+    def ingest(self, **conf: Any) -> tuple[str, str, str]:
+        """Ingest 2025. Returns the run, its state, and the run of publish that it started."""
+        run, state = self.run("zz_ingest", school_year=2025, **conf)
+        caused = self.client.caused_by("zz_ingest", run)
+        patience = time.monotonic() + PATIENCE
+        while caused == []:
+            assert time.monotonic() < patience
+            time.sleep(0.3)
+            caused = self.client.caused_by("zz_ingest", run)
+        return run, state, caused[0]["run_id"] if caused else ""
+
+    def answer(self, run: str, option: str, why: str) -> None:
+        # No person answers in the second in which the task's process is still ending.
+        time.sleep(5)
+        told = {"chosen_options": [option], "params_input": {"why": why}}
+        self.client.patch(
+            f"dags/zz_publish/dagRuns/{quoted(run)}/taskInstances/approve/-1/hitlDetails", told
+        )
+
+    def rewrite(
+        self,
+        name: str,
+        change: Callable[[list[list[str]]], list[list[str]]],
+        header: tuple[str, str] = ("", ""),
+    ) -> None:
+        """Change a file's rows, or one of its headers, and its manifest with them."""
+        path = self.files / f"zz/2025/{name}.csv"
+        with path.open(newline="") as file:
+            headers, *rows = csv.reader(file)
+        headers = [header[1] if it == header[0] else it for it in headers]
+        with path.open("w", newline="") as file:
+            csv.writer(file).writerows([headers, *change(rows)])
+        manifest = path.with_suffix(".json")
+        told = json.loads(manifest.read_text())
+        told |= {"rows": len(change(rows)), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+        manifest.write_text(json.dumps(told))
+
+
+@pytest.fixture(scope="module")
+def day(tmp_path_factory) -> Iterator[Day]:
+    home = tmp_path_factory.mktemp("day") / "home"
+    files = tmp_path_factory.mktemp("publisher")
+    draw = ["-m", "include.demo", "--out", files, "--students", 2000, "--districts", 3]
+    subprocess.run([sys.executable, *map(str, draw)], cwd=ROOT, check=True, capture_output=True)
+    home.mkdir()
+    with pytest.MonkeyPatch.context() as patch, receiving() as box:
+        patch.setenv("STATEWIDE_HOME", str(home))
+        patch.setenv("STATEWIDE_EXTRACTS", str(files))
+        patch.setenv("STATEWIDE_FETCH_RETRIES", "0")
+        for name, value in box.environment().items():
+            patch.setenv(name, value)
+        with instance.using() as client:
+            yield Day(client, files, box)
+
+
+def current() -> str:
+    return os.readlink(lake.published("zz") / "current")
+
+
+def manifest() -> dict[str, Any]:
+    return json.loads((lake.published("zz") / "current" / release.MANIFEST).read_text())
+
+
+def test_two_broken_files_are_one_message_and_their_repair_another(day):
+    ledger = day.files / "zz/2025/finance_ledger.csv"
+    record = ledger.with_suffix(".json")
+    good = {file: file.read_bytes() for file in (ledger, record)}
+    day.rewrite("finance_ledger", lambda rows: rows, header=("amount", "amuont"))
+    cohort = day.files / "zz/2025/graduation_cohort.csv"
+    cohort.rename(cohort.with_suffix(".away"))
+
+    _, state, published = day.ingest()
+    assert state == "failed"
+    assert day.follow("zz_publish", published) == "success"
+    day.box.wait(lambda box: box.mails and box.posts)
+    [subject] = day.box.subjects()
+    assert "Franklin: ingest: " in subject
+    assert "finance ledger 2025" in subject
+    assert "graduation cohort 2025" in subject
+    text = day.box.text()
+    assert "Whose:  demo-team" in text
+    assert "BrokenPromises" not in text
+    assert "every header is declared" in text
+    assert "/dags/zz_ingest/runs/" in text
+    assert "/statewide/runbook#check" in text
+    assert "/statewide/runbook#fetch" in text
+
+    cohort.with_suffix(".away").rename(cohort)
+    assert day.ingest()[1] == "failed"
+    assert len(day.box.mails) == 1, "what is known is not told again"
+    [incident] = incidents.open_incidents().values()
+    assert set(incident.parts) == {"finance ledger 2025"}
+
+    for file, content in good.items():
+        file.write_bytes(content)
+    _, state, published = day.ingest()
+    assert state == "success"
+    assert day.follow("zz_publish", published) == "success"
+    day.box.wait(lambda box: len(box.mails) == 2 and len(box.posts) == 2)
+    assert day.box.subjects()[-1] == "[Statewide] Recovered: Franklin: ingest"
+    assert incidents.open_incidents() == {}
+
+
+def test_without_drift_nobody_is_asked(day):
+    told = manifest()
+    assert told["approval"] is None
+    assert [it for it in lake.warehouse("zz").glob("*.approval.json")] == []
+
+
+def test_what_moved_waits_for_a_person_whose_name_and_reason_stand_in_the_release(day):
+    before, mails = current(), len(day.box.mails)
+    day.rewrite("student_enrollment", lambda rows: rows[: int(len(rows) * 0.93)])
+    _, state, run = day.ingest()
+    assert state == "success"
+    assert day.follow("zz_publish", run) == "asks"
+    assert current() == before, "readers keep what they have"
+    day.box.wait(lambda box: len(box.mails) > mails)
+    assert "a release waits for a person" in day.box.subjects()[-1]
+    assert "/required_actions" in day.box.text()
+    pools = day.client.get("pools", limit=100)["pools"]
+    assert sum(pool["occupied_slots"] for pool in pools) == 0, "waiting takes no slot"
+    [asked] = day.client.get(f"dags/zz_publish/dagRuns/{quoted(run)}/hitlDetails")["hitl_details"]
+    assert "| 2025 | membership |" in asked["body"]
+
+    day.answer(run, "Publish", "ok")
+    time.sleep(5)
+    assert day.follow("zz_publish", run) == "asks", "without a reason it is no answer"
+    day.answer(run, "Publish", WHY)
+    assert day.follow("zz_publish", run) == "success"
+    assert current() != before
+    approval = manifest()["approval"]
+    assert (approval["by"], approval["reason"]) == ("admin", WHY)
+    assert approval["how"] == "answered in Airflow"
+    assert any("state totals move" in promise for promise in approval["asked"])
+    day.box.wait(lambda box: "Recovered" in box.subjects()[-1])
+    ledger = (lake.published("zz") / "releases.jsonl").read_text().splitlines()
+    assert json.loads(ledger[-1])["approval"]["reason"] == WHY
+
+
+def test_a_refusal_keeps_the_last_release_and_is_not_asked_about_again(day):
+    before = current()
+    day.rewrite("student_enrollment", lambda rows: rows[: int(len(rows) * 0.93)])
+    _, _, run = day.ingest()
+    assert day.follow("zz_publish", run) == "asks"
+    day.answer(run, "Keep the last release", "the file lacks a district")
+    assert day.follow("zz_publish", run) == "success"
+    assert day.states("zz_publish", run)["export"] == "skipped"
+    assert current() == before
+
+    _, state, published = day.ingest()
+    assert (state, published) == ("success", ""), "the same files are not announced again"
+    _, state = day.run("zz_publish")
+    assert state == "asks", "somebody who publishes by hand is asked"
+
+
+def test_a_reason_given_with_the_run_is_an_answer(day):
+    before = current()
+    [run] = [
+        it["dag_run_id"]
+        for it in day.client.get("dags/zz_publish/dagRuns", limit=100)["dag_runs"]
+        if it["state"] == "running"
+    ]
+    day.answer(run, "Keep the last release", "it is published by hand")
+    assert day.follow("zz_publish", run) == "success"
+    _, state = day.run("zz_publish", reason=WHY)
+    assert state == "success"
+    assert current() != before
+    approval = manifest()["approval"]
+    assert (approval["by"], approval["reason"]) == ("admin", WHY)
+    assert approval["how"] == "a reason given with the run"
+
+
+def test_the_watch_tells_of_a_release_that_lags(day):
+    mails = len(day.box.mails)
+    _, state = day.run("statewide_watch")
+    assert state == "success"
+    assert len(day.box.mails) == mails, "nothing is late"
