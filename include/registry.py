@@ -193,6 +193,10 @@ class Disclosure(Strict):
     # Counts of people from 1 to minimum_n - 1 are withheld, and rates on fewer than minimum_n.
     minimum_n: int = Field(default=10, ge=3, le=30)
     zeros: Literal["shown", "withheld"] = "shown"
+    # How rates near 0 and 1 are told: in ranges by number of people, in EDFacts', or exactly.
+    rate_coding: Literal["size_dependent", "edfacts", "none"] = "size_dependent"
+    # Money per person is told of at least so many persons.
+    minimum_persons: int = Field(default=3, ge=1)
     # Metrics that the state itself publishes exactly.
     public_metrics: tuple[str, ...] = ()
 

@@ -1,7 +1,8 @@
 """A release: one immutable folder of protected tables, and the pointer that readers follow.
 
     published/<state>/<release>/        Parquet and CSV per table, statewide.duckdb, data dictionary
-                                        (.md, .csv), manifest.json with every file's hash
+                                        (.md, .csv), disclosure report (.md, .json), manifest.json
+                                        with every file's hash
     published/<state>/current           symlink to the release that readers see; moves last
     published/<state>/releases.jsonl    the ledger: every move of the pointer, oldest first
 
@@ -67,6 +68,9 @@ STAGING = ".staging-"
 NAME = re.compile(r"[a-z]{2}-[0-9a-f]{12}")
 # What is told of each load.
 LOAD = ("extract", "school_year", "sha256", "rows_in", "accepted", "quarantined")
+
+# What is told of its protection.
+TOLD = ("policy", "cells", "rules", "metrics", "audit", "visible", "exposed_by_policy")
 
 
 class NotReady(RuntimeError):
@@ -278,7 +282,7 @@ def _manifest(state: str, build: str) -> dict[str, Any]:
         "checks": _checks(state, build),
         # Who said yes to figures that moved, and why; null where nothing did.
         "approval": approval.told() if approval else None,
-        "disclosure": {key: told[key] for key in ("policy", "cells", "rules", "metrics")},
+        "disclosure": {key: told[key] for key in TOLD},
     }
 
 
@@ -382,6 +386,7 @@ def _write(state: str, build: str, manifest: dict[str, Any], described: Path) ->
     tables = dictionary.tables(protected, described)
     exports.write(protected, staging, tables)
     _write_dictionary(state, name, protected, tables, staging)
+    _write_report(state, name, manifest["disclosure"], staging)
     files = sorted(path for path in staging.rglob("*") if path.is_file())
     manifest |= {
         "tables": {
@@ -432,6 +437,17 @@ def _write_dictionary(
     (into / "data_dictionary.md").write_text(page)
     (into / "data_dictionary.csv").write_bytes(
         exports.csv_of(dictionary.HEADER, dictionary.rows(tables, metrics))
+    )
+
+
+def _write_report(state: str, name: str, told: dict[str, Any], into: Path) -> None:
+    """What was hidden and how it was proven, for machines and for people."""
+    text = json.dumps(told, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    (into / "disclosure.json").write_text(text)
+    declared = registry.states()[state]
+    title = f"{declared.name}: disclosure control of release {name}"
+    (into / "disclosure.md").write_text(
+        disclosure.report.page(title, told, declared.disclosure.minimum_n)
     )
 
 

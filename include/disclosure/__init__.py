@@ -4,9 +4,9 @@
     warehouse/<state>/<build>.disclosure.json     the record: which files, which policy, how many
                                                   cells met each rule; never a value
 
-`model` says what the base metrics count, `primary` judges each cell of them. Everything else in the
-marts is then made again by dbt, of the cells as they may be told: a gap, an index, a review is a
-function of what is published and can tell no more. The protected file lies with the restricted ones
+`decide` says what may be told of the base metrics, and proves it. Everything else in the marts is
+then made again by dbt, of the cells as they may be told: a gap, an index, a review is a function of
+what is published and can tell no more. The protected file lies with the restricted ones
 and is not itself for readers: a release is exported from it.
 """
 
@@ -22,10 +22,11 @@ from typing import Any
 import duckdb
 
 from include import dbt, lake, registry, shared_lake, warehouse
-from include.disclosure import model, primary
+from include.disclosure import decide, model, report
+from include.disclosure.audit import AuditFailed
 from include.disclosure.model import Unprotected
 
-__all__ = ["Unprotected", "protect", "protected", "record"]
+__all__ = ["AuditFailed", "Unprotected", "protect", "protected", "record"]
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,8 @@ def protect(state: str, build: str) -> str:
     """Write the protected tables of a build, in a file of their own. Returns the build's name.
 
     The file appears in one rename and the record after it, so a record always speaks of a whole
-    file. Raises warehouse.NoSuchBuild, and Unprotected if the marts hold something without a rule.
+    file. Raises warehouse.NoSuchBuild, Unprotected if the marts hold something without a rule, and
+    AuditFailed where the protection cannot be proven; then there is no new file.
     """
     exact = warehouse.path(state, build)
     policy = registry.states()[state].disclosure
@@ -64,11 +66,11 @@ def protect(state: str, build: str) -> str:
         }
         part.replace(finished)
         lake.write_json(record(state, build), told)
-    hidden = sum(told["rules"].get(rule, 0) for rule in primary.HIDING)
+    hidden = sum(told["rules"].get(rule, 0) for rule in decide.HIDING)
     log.info("%s: build %s protected, %d of %d cells hidden", state, build, hidden, told["cells"])
     if told["exposed_by_policy"]:
         log.warning(
-            "%s: public metrics show a count that is withheld in its own metric: %s",
+            "%s: public figures tell, or narrow down, counts that are withheld in: %s",
             state,
             ", ".join(f"{m} ({n} rows)" for m, n in told["exposed_by_policy"].items()),
         )
@@ -83,7 +85,15 @@ def _write(state: str, exact: Path, part: Path, policy: registry.Disclosure) -> 
         connection.execute(f"attach '{_literal(exact)}' as exact (read_only)")
         model.check(connection, "exact")
         kinds = model.kinds(connection, "exact")
-        primary.suppress(connection, "exact.intermediate", "protected", policy, kinds)
+        outcome = decide.decide(
+            connection,
+            "exact.intermediate",
+            "exact.intermediate.int_organizations",
+            policy,
+            kinds,
+            "protected",
+            _earlier(connection, state),
+        )
         # One path for every state's turn keeps what dbt has parsed.
         derived = lake.private(work / "derived" / state) / "statewide.duckdb"
         derived.unlink(missing_ok=True)
@@ -93,13 +103,29 @@ def _write(state: str, exact: Path, part: Path, policy: registry.Disclosure) -> 
             connection.execute(f"attach '{_literal(derived)}' as derived (read_only)")
             connection.execute(f"attach '{_literal(part)}' as part")
             tables = _publish(connection)
-            told = _summary(connection, tables)
+            told = _summary(connection, tables) | report.audits(outcome)
             connection.execute("checkpoint part")
             connection.execute("detach part")
             connection.execute("detach derived")
         finally:
             derived.unlink(missing_ok=True)
     return told
+
+
+def _earlier(connection: duckdb.DuckDBPyConnection, state: str) -> list[str]:
+    """The facts of every release of the state that is there, each as a temporary table's name."""
+    found = []
+    columns = ", ".join(model.FACT_COLUMNS)
+    for path in sorted(lake.published(state).glob("*/fct_metric.parquet")):
+        if path.parent.is_symlink() or path.parent.name.startswith("."):
+            continue
+        name = f"earlier_{len(found)}"
+        connection.execute(
+            f"create or replace temp table {name} as "
+            f"select {columns} from read_parquet('{_literal(path)}')"
+        )
+        found.append(f"temp.{name}")
+    return found
 
 
 def _show(connection: duckdb.DuckDBPyConnection, derived: Path) -> None:
@@ -172,40 +198,11 @@ def _summary(connection: duckdb.DuckDBPyConnection, tables: list[str]) -> dict[s
         raise Unprotected(
             f"{model.FACTS}: {facts} rows came in and {sum(rules.values())} were protected"
         )
-    # A policy may contradict itself: a public row that tells a count its own metric withholds.
-    exposed = connection.execute(
-        f"""
-        select shown.metric_id, count(distinct shown.cell)
-        from (select *, rowid as cell from temp.decided) as shown
-        inner join temp.decided as withheld using (state, school_year, org_level, org_id)
-        where
-            shown.rule = 'public'
-            and withheld.rule = 'small_count'
-            and withheld.part > 0
-            and withheld.group_category in (shown.group_category, 'all')
-            and withheld.group_value in (shown.group_value, 'all')
-            and (
-                (shown.numerator_metric = withheld.metric_id and shown.numerator = withheld.part)
-                or (
-                    shown.denominator_metric = withheld.metric_id
-                    and shown.denominator = withheld.part
-                )
-                or (
-                    shown.kind = '{model.Kind.MONEY}'
-                    and withheld.metric_id in {model.PUPILS}
-                    and shown.denominator = withheld.part
-                )
-            )
-        group by all
-        order by all
-        """
-    ).fetchall()
     return {
         "tables": rows,
         "cells": facts,
         "rules": dict(sorted(rules.items())),
         "metrics": dict(sorted(metrics.items())),
-        "exposed_by_policy": dict(exposed),
     }
 
 

@@ -6,8 +6,11 @@ release until somebody has thought about what it tells of a person.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import csv
+from collections.abc import Iterable
 from enum import StrEnum
+from pathlib import Path
+from typing import NamedTuple
 
 import duckdb
 
@@ -99,44 +102,78 @@ class Status(StrEnum):
 WITHHELD = (Status.PRIMARY, Status.COMPLEMENTARY, Status.RANGE)
 
 
-@dataclass(frozen=True)
-class Operand:
-    """A published count that stands as numerator or denominator in another metric's row.
+class Measures(NamedTuple):
+    """The counts that a metric's rows tell, as `seeds/metrics.csv` has them."""
 
-    It is the count of the same organization and year, and of the same group unless one is named.
-    """
-
-    metric_id: str
-    group_category: str | None = None
-    group_value: str | None = None
+    numerator: str
+    denominator: str
+    # Whose denominator: the same group's, everyone's, or one group's (category=value).
+    denominator_of: str
+    dimension: str
 
 
-# Metrics made of counts that are metrics themselves, or close to one, as (numerator, denominator).
-OPERANDS: dict[str, tuple[Operand | None, Operand | None]] = {
-    # Nearly the same pupils: 10.02 of them on average are nine or ten on the count date.
-    "average_daily_membership": (Operand("membership"), None),
-    "group_share": (Operand("membership"), Operand("membership", "all", "all")),
-    "students_per_teacher": (Operand("membership"), Operand("staff_fte", "staff_class", "TCH")),
-    "students_per_counselor": (Operand("membership"), Operand("staff_fte", "staff_class", "GUI")),
-    "students_per_psychologist": (
-        Operand("membership"),
-        Operand("staff_fte", "staff_class", "SCHPSYCH"),
+# Categories of which only some members are exclusive, and together everyone.
+PARTS = {
+    "disability": ("IDEA", "NIDEA"),
+    # Programs and clusters overlap: they make no sum.
+    "program": (),
+    "career_cluster": (),
+    "staff_class": (
+        "PKTCH", "KGTCH", "ELMTCH", "SECTCH", "UGTCH", "PARA", "CORSUP", "GUI", "SCHPSYCH",
+        "LIBSPE", "LIBSUP", "LEAADM", "LEASUP", "SCHADM", "SCHSUP", "STUSUP", "OTHSUP",
     ),
-    "students_per_social_worker": (
-        Operand("membership"),
-        Operand("staff_fte", "support_role", "SOCIAL_WORKER"),
-    ),
-    "students_per_nurse": (Operand("membership"), Operand("staff_fte", "support_role", "NURSE")),
-    "out_of_field_teacher_rate": (None, Operand("staff_fte", "staff_class", "TCH")),
-    "suspension_rate": (None, Operand("membership")),
-    "prekindergarten_per_kindergarten": (
-        Operand("membership", "grade", "PK"),
-        Operand("membership", "grade", "KG"),
-    ),
-}
+}  # fmt: skip
+# Together they are the teachers of all classes, TCH.
+TEACHERS = ("PKTCH", "KGTCH", "ELMTCH", "SECTCH", "UGTCH")
+# Categories of two: whoever is not the one is the other.
+BINARY = (
+    ("economic", "ECODIS", "NECODIS"),
+    ("english_learner", "EL", "NEL"),
+    ("disability", "IDEA", "NIDEA"),
+    ("homeless", "Y", "N"),
+    ("foster", "Y", "N"),
+    ("military", "Y", "N"),
+    ("migrant", "Y", "N"),
+    ("gifted", "Y", "N"),
+)
+# Nearly the same people: 10.02 pupils on average are nine or ten on the count date.
+SAME = (
+    ("membership", "average_daily_membership"),
+    ("membership", "attendance_eligible"),
+    ("membership", "finance_pupils"),
+    ("average_daily_membership", "finance_pupils"),
+    ("membership_9_12", "grade_9_12_students"),
+)
+# Measures that add up to another one: (name of the sum, the whole, a part).
+SUMS = (
+    ("source", "expenditure", "expenditure_federal"),
+    ("source", "expenditure", "expenditure_state"),
+    ("source", "expenditure", "expenditure_local"),
+    ("object", "expenditure", "expenditure_personnel"),
+    ("object", "expenditure", "expenditure_nonpersonnel"),
+)
+# Pupils: who is divided by them, or near enough, for a rate that comes without its counts.
+PUPILS = ("membership", "average_daily_membership", "attendance_eligible", "finance_pupils")
 
-# Counts of the pupils by whom money is divided, or near enough to give them away.
-PUPILS = ("membership", "average_daily_membership")
+SEED = Path(__file__).parents[2] / "dbt_project" / "seeds" / "metrics.csv"
+
+
+def measures(metrics: Iterable[str]) -> dict[str, Measures]:
+    """What each metric is made of; one that the seed does not have is made of counts of its own."""
+    with SEED.open(newline="") as file:
+        told = {
+            row["metric_id"]: Measures(
+                row["numerator"] or row["metric_id"],
+                row["denominator"],
+                row["denominator_of"],
+                row["dimension"],
+            )
+            for row in csv.DictReader(file)
+        }
+    return {
+        metric: told.get(metric) or Measures(metric, f"{metric}, of", "same", "")
+        for metric in metrics
+    }
 
 
 def kinds(connection: duckdb.DuckDBPyConnection, catalog: str) -> dict[str, Kind]:

@@ -1,0 +1,405 @@
+"""Complementary suppression: further cells hidden until subtraction gives none back.
+
+Two steps, in turn, until the audits pass:
+
+- `close` looks at one equation at a time, all of a family at once: while what is hidden in it
+  leaves a hidden cell too narrow a range, the cheapest further cell is hidden, counting what that
+  would ask for in the other equations it stands in.
+- `repair` takes the cells that the audits still find too narrow and asks a linear program for the
+  cheapest way to move them by the width they need. What has to move is hidden.
+
+`thin` shows again what turned out not to be needed, in systems small enough to try. Zeros are never
+used to hide another cell: that a high school has nobody in grade 1 is known without a table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from scipy import sparse
+from scipy.optimize import linprog
+
+from include.disclosure import audit
+from include.disclosure.system import SAME, System
+
+# Nothing is said about wider ranges than this many times the width needed.
+ENOUGH = audit.REACH
+# A component of the whole system with at most so many cells is thinned.
+SMALL = 400
+# Up to so many failed cells get a program each; of more, an equation each hides one more cell.
+FEW = 30
+# A cell that nothing among so many cells around it can protect is taken to be exposed.
+AROUND = 1_200
+# How often many failed cells are helped at once, before each gets its program.
+PATIENCE = 4
+
+
+@dataclass
+class Choice:
+    """What is hidden, and what cannot be protected because everything else is public."""
+
+    hidden: np.ndarray
+    # Narrower than they need whatever is hidden; of these, `known` are told exactly.
+    exposed: np.ndarray
+    known: np.ndarray
+    # Told as a range: what readers know of these is less once the range is taken back.
+    coded: np.ndarray
+    plain: tuple[np.ndarray, np.ndarray]
+    # Shown by the interval audit to be able to be as many numbers as it needs.
+    proven: np.ndarray
+    # Not shown, in a component too large to ask about each of its cells.
+    open: np.ndarray
+    rounds: int = 0
+    widened: int = 0
+    # Cells that an audit found too narrow on the way, by what found it.
+    found: dict[str, int] = field(default_factory=dict)
+
+
+def protect(
+    system: System,
+    hidden: np.ndarray,
+    *,
+    coded: np.ndarray | None = None,
+    plain: tuple[np.ndarray, np.ndarray] | None = None,
+    is_thinned: bool = True,
+) -> Choice:
+    """Hide what it takes to protect the hidden cells; to a fixed point that includes both audits.
+
+    Every cell that is still hidden then and not `exposed` has passed them. Deterministic. `coded`
+    are hidden cells of which a range is told, in the system's bounds: where that gives something
+    away, the range is taken back first, and the bounds are `plain` again.
+    """
+    choice = Choice(
+        system.spread(hidden & ~system.fixed | (system.virtual & hidden)),
+        np.zeros(system.cells, bool),
+        np.zeros(system.cells, bool),
+        coded.copy() if coded is not None else np.zeros(system.cells, bool),
+        plain or (system.lower, system.upper),
+        np.zeros(system.cells, bool),
+        np.zeros(system.cells, bool),
+    )
+    choice.exposed = hidden & system.fixed & (system.need > 0)
+    primary = choice.hidden.copy()
+    close(system, choice, system.equations_of(np.flatnonzero(choice.hidden)))
+    _prove(system, choice)
+    if is_thinned:
+        _thin(system, choice, primary)
+    return choice
+
+
+def failures(system: System, choice: Choice, within: np.ndarray | None = None) -> np.ndarray:
+    """The hidden cells that an audit finds too narrow, or told exactly, and that are not exposed.
+
+    `within` limits the question to some cells, if nothing else can have changed.
+    """
+    unknown = choice.hidden & ~choice.known
+    asked = unknown & ~choice.exposed & (system.need > 0)
+    if within is not None:
+        asked = asked & within
+    told = audit.recoverable(system, unknown) & asked
+    if told.sum() > FEW:
+        # More is hidden first: to ask how wide the rest are would be to ask twice.
+        choice.found["exact"] = choice.found.get("exact", 0) + int(told.sum())
+        return told
+    tight, open_ = audit.narrow(system, unknown, asked & ~told)
+    choice.found["exact"] = choice.found.get("exact", 0) + int(told.sum())
+    choice.found["interval"] = choice.found.get("interval", 0) + int(tight.sum())
+    choice.proven |= asked & ~told & ~tight & ~open_
+    choice.open |= asked & open_
+    choice.open &= ~choice.proven
+    return told | tight
+
+
+def _prove(system: System, choice: Choice) -> None:
+    asked = choice.hidden & ~choice.known
+    while True:
+        choice.rounds += 1
+        failed = np.flatnonzero(failures(system, choice, asked))
+        if not len(failed):
+            return
+        before, exempt = choice.hidden.copy(), choice.exposed.copy()
+        told = _uncode(system, choice, system.cells_of(system.equations_of(failed)))
+        if not told:
+            if len(failed) > FEW and choice.widened < PATIENCE:
+                choice.widened += 1
+                _widen(system, choice, failed, choice.widened)
+            if len(failed) <= FEW or choice.widened == PATIENCE:
+                for cell in failed[:FEW]:
+                    _repair(system, choice, cell)
+            if (choice.exposed & ~exempt).any():
+                unknown = choice.hidden & ~choice.known
+                choice.known |= audit.recoverable(system, unknown) & choice.exposed & ~exempt
+            close(system, choice, system.equations_of(np.flatnonzero(choice.hidden & ~before)))
+        new = choice.hidden & ~before
+        if not told and not new.any() and not (choice.exposed & ~exempt).any():
+            raise audit.AuditFailed(f"{len(failed)} cells are too narrow and nothing helps")
+        # To hide more takes no room from a cell that has been proven to have it.
+        asked = choice.hidden & ~choice.known & ~choice.proven & ~choice.open
+
+
+def _widen(system: System, choice: Choice, failed: np.ndarray, turn: int) -> None:
+    """Hide one more cell in each equation of the failed cells; then everything in them; then in the
+    equations next to them. So many cells are too many for a program each."""
+    equations = system.equations_of(failed)
+    if turn > 2:
+        for _ in range(turn - 3):
+            equations = system.equations_of(
+                np.intersect1d(system.cells_of(equations), np.flatnonzero(choice.hidden))
+            )
+        cells = system.cells_of(equations)
+        choice.hidden = choice.hidden.copy()
+        choice.hidden[cells[_usable(system, choice, cells)]] = True
+        choice.hidden = system.spread(choice.hidden)
+        return
+    its_turn = np.ones(len(equations), bool)
+    lacking = np.full(len(equations), system.need[failed].min(initial=1.0))
+    chosen, _ = _cheapest(system, choice, equations, lacking, its_turn)
+    choice.hidden = choice.hidden.copy()
+    choice.hidden[chosen] = True
+    choice.hidden = system.spread(choice.hidden)
+
+
+# ------------------------------------------------------------------------- one equation at a time
+
+
+def close(system: System, choice: Choice, pending: np.ndarray) -> None:
+    """Hide until no equation by itself leaves a hidden cell too narrow a range.
+
+    `pending` are the equations to look at first; others follow where cells are hidden.
+    """
+    waiting = np.zeros(system.matrix.shape[0], bool)
+    waiting[pending] = True
+    while waiting.any():
+        asked = np.flatnonzero(waiting)
+        lacking, culprits = _lacking(system, choice, asked)
+        waiting[asked[lacking <= 0]] = False
+        if not (lacking > 0).any():
+            continue
+        wrong = asked[lacking > 0]
+        if _uncode(system, choice, system.cells_of(wrong)):
+            continue
+        family = system.family[wrong].min()
+        turn = system.family[wrong] == family
+        chosen, hopeless = _cheapest(system, choice, wrong, lacking[lacking > 0], turn)
+        if len(hopeless):
+            given_up = culprits[np.isin(culprits[:, 0], hopeless), 1]
+            choice.exposed[given_up] = True
+            _know(system, choice, hopeless)
+            waiting[system.equations_of(given_up)] = True
+        if len(chosen):
+            before = choice.hidden
+            choice.hidden = before.copy()
+            choice.hidden[chosen] = True
+            choice.hidden = system.spread(choice.hidden)
+            waiting[system.equations_of(np.flatnonzero(choice.hidden & ~before))] = True
+
+
+def _uncode(system: System, choice: Choice, cells: np.ndarray) -> bool:
+    """Take the ranges of some cells back. Whether there were any."""
+    told = cells[choice.coded[cells]]
+    choice.coded[told] = False
+    system.lower[told], system.upper[told] = choice.plain[0][told], choice.plain[1][told]
+    return bool(len(told))
+
+
+def _know(system: System, choice: Choice, equations: np.ndarray) -> None:
+    """A cell that is the only hidden one of an equation without a remedy is known from now on."""
+    row, cell, _ = system.entries(equations)
+    unknown = choice.hidden[cell] & ~choice.known[cell]
+    single = np.bincount(row, unknown, len(equations)) == 1
+    choice.known[cell[unknown & single[row]]] = True
+
+
+def _room(system: System, cell: np.ndarray, weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """How far a term of an equation can rise and fall, were its cell hidden."""
+    most = ENOUGH * np.maximum(1.0, system.need.max(initial=0))
+    rise = np.minimum(system.upper[cell] - system.value[cell], most)
+    fall = np.minimum(system.value[cell] - system.lower[cell], most)
+    is_up = weight > 0
+    size = np.abs(weight)
+    return np.where(is_up, rise, fall) * size, np.where(is_up, fall, rise) * size
+
+
+def _lacking(
+    system: System, choice: Choice, equations: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The width that is lacking in each equation, and each (equation, cell) that lacks any."""
+    row, cell, weight = system.entries(equations)
+    unknown = choice.hidden[cell] & ~choice.known[cell]
+    row, cell, weight = row[unknown], cell[unknown], weight[unknown]
+    rise, fall = _room(system, cell, weight)
+    up = np.bincount(row, rise, len(equations))[row] - rise
+    down = np.bincount(row, fall, len(equations))[row] - fall
+    width = (np.minimum(rise, down) + np.minimum(fall, up)) / np.abs(weight)
+    need = np.where(choice.exposed[cell], 0.0, system.need[cell])
+    lack = need - width
+    lack[lack < np.minimum(audit.CLOSE, need / 2)] = 0
+    worst = np.zeros(len(equations))
+    np.maximum.at(worst, row, lack)
+    at = lack > 0
+    return worst, np.column_stack([equations[row[at]], cell[at]])
+
+
+def _usable(system: System, choice: Choice, cell: np.ndarray) -> np.ndarray:
+    return (
+        ~choice.hidden[cell]
+        & ~system.fixed[cell]
+        & ~system.virtual[cell]
+        & (system.value[cell] - system.lower[cell] > SAME)
+    )
+
+
+def _cheapest(
+    system: System, choice: Choice, wrong: np.ndarray, lacking: np.ndarray, turn: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """A cell to hide for each equation whose turn it is, and the equations that have none."""
+    row, cell, weight = system.entries(wrong)
+    usable = _usable(system, choice, cell)
+    row, cell, weight = row[usable], cell[usable], weight[usable]
+    if not len(cell):
+        return cell, wrong[turn]
+    candidates, position = np.unique(cell, return_inverse=True)
+    # How many of the equations that are wrong it would serve at once.
+    serves = np.bincount(position, minlength=len(candidates))
+    score = (system.cost[candidates] + _consequences(system, choice, candidates, wrong)) / serves
+    rise, fall = _room(system, cell, weight)
+    short = np.maximum(lacking[row] - np.maximum(np.minimum(rise, fall), 0), 0)
+    total = score[position] + short
+    now = turn[row]
+    row, cell, total = row[now], cell[now], total[now]
+    order = np.lexsort((cell, total, row))
+    _, first = np.unique(row[order], return_index=True)
+    best = order[first]
+    helped = np.isfinite(total[best])
+    hopeless = turn.copy()
+    hopeless[row[best[helped]]] = False
+    return np.unique(cell[best[helped]]), wrong[hopeless]
+
+
+def _consequences(
+    system: System, choice: Choice, candidates: np.ndarray, wrong: np.ndarray
+) -> np.ndarray:
+    """What hiding each candidate would ask for at least in its other equations."""
+    at = np.repeat(np.arange(len(candidates)), np.diff(system.by_cell.indptr)[candidates])
+    _, equation, _ = _column_entries(system, candidates)
+    others, position = np.unique(equation, return_inverse=True)
+    row, cell, _ = system.entries(others)
+    is_hidden = np.bincount(row, choice.hidden[cell] & ~choice.known[cell], len(others)) > 0
+    usable = _usable(system, choice, cell)
+    # What is left of a sum hides itself when a part of it is hidden.
+    price = np.where(usable, system.cost[cell], np.where(system.virtual[cell], 0, np.inf))
+    order = np.lexsort((price, row))
+    starts = np.searchsorted(row[order], np.arange(len(others)))
+    stops = np.append(starts[1:], len(row))
+    cheapest = price[order[starts]]
+    cheapest_cell = cell[order[starts]]
+    after = np.minimum(starts + 1, stops - 1)
+    second = np.where(stops - starts > 1, price[order[after]], np.inf)
+    ask = np.where(cheapest_cell[position] == candidates[at], second[position], cheapest[position])
+    ask[is_hidden[position]] = 0
+    found = np.zeros(len(candidates))
+    np.add.at(found, at, ask)
+    return found
+
+
+def _column_entries(system: System, cells: np.ndarray):
+    starts = system.by_cell.indptr[cells]
+    lengths = system.by_cell.indptr[cells + 1] - starts
+    first = np.cumsum(lengths) - lengths
+    at = np.arange(lengths.sum()) - np.repeat(first, lengths) + np.repeat(starts, lengths)
+    return lengths, system.by_cell.indices[at], system.by_cell.data[at]
+
+
+# ------------------------------------------------------------------ what a single cell still needs
+
+
+def _repair(system: System, choice: Choice, target: int) -> None:
+    """Hide the cheapest cells that let one cell move by what it needs; or call it exposed."""
+    around = np.array([target])
+    while True:
+        equations = system.equations_of(around)
+        cells = np.union1d(system.cells_of(equations), around)
+        is_whole = len(cells) == len(around) or len(cells) > AROUND
+        if len(cells) > AROUND and len(around) >= 12:
+            cells = around
+        around = cells
+        needed = None if len(cells) < 12 and not is_whole else _move(system, choice, target, around)
+        if needed is not None:
+            choice.hidden[needed] = True
+            choice.hidden = system.spread(choice.hidden)
+            return
+        if is_whole:
+            choice.exposed[target] = True
+            return
+
+
+def _move(system: System, choice: Choice, target: int, around: np.ndarray) -> np.ndarray | None:
+    """The cells to hide so that `target` has the width it needs, moving cells of `around` only.
+
+    Two points, one above and one below, both within what the equations and bounds allow; None
+    where there are none.
+    """
+    may = (choice.hidden[around] & ~choice.known[around]) | _usable(system, choice, around)
+    may |= system.virtual[around] & ~choice.known[around]
+    at = around[may]
+    matrix = audit._restricted(system, at)
+    n = len(at)
+    value, need = system.value[at], max(system.need[target], 1e-3)
+    most = ENOUGH * max(1.0, need)
+    rise = np.clip(system.upper[at] - value, 0, most)
+    fall = np.clip(value - system.lower[at], 0, most)
+    free = choice.hidden[at] | system.virtual[at]
+    price = np.where(free, 1e-6, system.cost[at] + 1e-3)
+    nothing = sparse.csr_array(matrix.shape)
+    # up = rise+ - fall-, down likewise: four columns for each cell, each at least zero.
+    equal = sparse.block_array(
+        [[matrix, -matrix, nothing, nothing], [nothing, nothing, matrix, -matrix]], format="csr"
+    )
+    spot = int(np.searchsorted(at, target))
+    wide = np.zeros(4 * n)
+    wide[[spot, 3 * n + spot]] = 1
+    wide[[n + spot, 2 * n + spot]] = -1
+    done = linprog(
+        np.tile(price, 4),
+        A_ub=-wide.reshape(1, -1),
+        b_ub=[-need],
+        A_eq=equal,
+        b_eq=np.zeros(2 * matrix.shape[0]),
+        bounds=np.column_stack([np.zeros(4 * n), np.concatenate([rise, fall, rise, fall])]),
+        method="highs",
+    )
+    if done.x is None:
+        if done.status == 2:
+            return None
+        raise audit.AuditFailed(f"a program for one hidden cell: {done.message}")
+    moved = (done.x.reshape(4, n) > 1e-7).any(axis=0)
+    return at[moved & ~system.virtual[at]]
+
+
+# -------------------------------------------------------------------------------- what was too much
+
+
+def _thin(system: System, choice: Choice, primary: np.ndarray) -> None:
+    """Show again what is hidden without need, the dearest first, in small parts of the system."""
+    part = audit.components(system.matrix)
+    sizes = np.bincount(part)
+    extra = choice.hidden & ~primary & ~system.virtual
+    for cell in np.flatnonzero(extra & (sizes[part] <= SMALL))[
+        np.argsort(-system.cost[extra & (sizes[part] <= SMALL)], kind="stable")
+    ]:
+        trial = replace(
+            choice,
+            hidden=choice.hidden.copy(),
+            proven=choice.proven.copy(),
+            open=choice.open.copy(),
+            found={},
+        )
+        trial.hidden[cell] = False
+        trial.hidden[system.virtual] = primary[system.virtual]
+        trial.hidden = system.spread(trial.hidden)
+        lacking, _ = _lacking(system, trial, system.equations_of(np.array([cell])))
+        if (lacking > 0).any():
+            continue
+        if not failures(system, trial, part == part[cell]).any():
+            choice.hidden = trial.hidden

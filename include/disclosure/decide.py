@@ -1,0 +1,300 @@
+"""What of the base metrics may be told: every rule of disclosure control, in order, to a release.
+
+judge (primary) -> cells and equations (facts) -> earlier releases (ledger)
+-> complementary suppression and both audits (complementary, audit) -> rows as readers see them
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import duckdb
+import numpy as np
+
+from include.disclosure import audit, coding, complementary, facts, ledger, model, primary
+from include.disclosure.model import Kind, Status
+from include.registry import Disclosure
+
+# What takes a number out of a row, as against the rules by which it passes as it is.
+HIDING = (
+    "small_count",
+    "few_persons",
+    "small_denominator",
+    "small_numerator",
+    "small_complement",
+    "masked_elsewhere",
+    "complementary",
+    "hidden_before",
+    "rate_coded",
+)
+# Too few people to say anything of, not even a range, or beside whom to let a number stand.
+SILENT = ("few_persons", "small_denominator", "small_count")
+
+
+@dataclass
+class Outcome:
+    """What was decided, as counts only."""
+
+    cells: int
+    equations: int
+    hidden: int
+    # Hidden cells that were audited, and how often the audits were run until all passed.
+    audited: int
+    rounds: int
+    found: dict[str, int]
+    # What the last audits say: told exactly, and not proven to be as wide as the rule.
+    recoverable: int
+    too_narrow: int
+    # In components too large for a program for each cell: wide enough in each equation by itself.
+    unproven: int
+    # By metric: rows whose hidden counts other, public figures tell, exactly or too nearly.
+    exposed_by_policy: dict[str, int]
+    exposed_exactly: int
+    exposed_before: int
+    # Sums that miss by too much to be equations, by family.
+    far_sums: dict[str, int]
+    # Counts and people, all and still visible, of the protected metrics.
+    counts: int
+    counts_visible: int
+    people: float
+    people_visible: float
+
+
+def decide(
+    connection: duckdb.DuckDBPyConnection,
+    schema: str,
+    organizations: str,
+    policy: Disclosure,
+    kinds: Mapping[str, Kind],
+    into: str,
+    earlier: Sequence[str] = (),
+) -> Outcome:
+    """Create the temporary table `into`: the facts of a schema as they may be told, and `rule`.
+
+    One row for each row of int_base_metrics, ordered by all columns. `earlier` are relations of the
+    same columns, as published before. Raises audit.AuditFailed; then there is nothing to publish.
+    """
+    primary.judge(connection, schema, policy, kinds)
+    mapped = facts.read(connection, organizations, policy, model.measures(kinds))
+    was_fixed = mapped.system.fixed.copy()
+    before = ledger.apply(connection, mapped, earlier)
+    system = mapped.system
+    choice = complementary.protect(
+        system,
+        mapped.hidden,
+        coded=mapped.coded,
+        plain=(mapped.plain_lower, mapped.plain_upper),
+        is_thinned=system.cells <= complementary.SMALL,
+    )
+    _unproxied(connection, policy)
+    one = mapped.one
+    hidden = choice.hidden[one]
+    facts.keep(
+        connection,
+        "cell_state",
+        cell=np.arange(len(one)),
+        is_hidden=hidden,
+        is_small=mapped.primary,
+        is_masked=mapped.masked,
+        is_fixed=was_fixed[one],
+        is_coded=choice.coded[one],
+        is_exposed=choice.exposed[one],
+        was_hidden=before.hidden,
+    )
+    connection.execute(f"create or replace temp table {into} as {_published(policy)}")
+    protected = mapped.people & mapped.protected & ~mapped.unknown
+    visible = protected & ~hidden & ~mapped.primary
+    people = np.maximum(mapped.amount, 0)
+    unknown = choice.hidden & ~choice.known
+    audited = unknown & (system.need > 0) & ~choice.exposed
+    outcome = Outcome(
+        cells=system.cells,
+        equations=system.matrix.shape[0],
+        hidden=int(hidden.sum()),
+        audited=int(audited.sum()),
+        recoverable=int((audit.recoverable(system, unknown, seed=1) & audited).sum()),
+        too_narrow=int((audited & ~choice.proven & ~choice.open).sum()),
+        unproven=int((audited & choice.open).sum()),
+        rounds=choice.rounds,
+        found=choice.found,
+        exposed_by_policy=dict(
+            connection.execute("""
+            select metric_id, count(*)
+            from judged
+            inner join shown_by using (rid)
+            left join cell_state as part on part.cell = shown_by.part_cell
+            left join cell_state as base on base.cell = shown_by.base_cell
+            where not is_public and (part.is_exposed or base.is_exposed)
+            group by metric_id
+            order by metric_id
+            """).fetchall()
+        ),
+        exposed_exactly=int(((choice.known | system.fixed) & choice.exposed).sum()),
+        exposed_before=before.exposed,
+        far_sums=mapped.far,
+        counts=int(protected.sum()),
+        counts_visible=int(visible.sum()),
+        people=float(people[protected].sum()),
+        people_visible=float(people[visible].sum()),
+    )
+    if outcome.recoverable or outcome.too_narrow:
+        raise audit.AuditFailed(
+            f"{outcome.recoverable} hidden cells can be worked out and {outcome.too_narrow} are "
+            "known more closely than the rule allows; nothing is published"
+        )
+    return outcome
+
+
+def _unproxied(connection, policy: Disclosure) -> None:
+    """Judge the rates that come without a count by the membership of their group."""
+    connection.execute(f"""
+    create or replace temp table pupils as
+    select state, school_year, org_level, org_id, group_category, group_value,
+        arg_min(part, rank) as pupils
+    from (
+        select *, list_position({list(model.PUPILS)}, metric_id) as rank from judged
+        where kind = '{Kind.PEOPLE}' and metric_id in {tuple(model.PUPILS)} and part is not null
+    )
+    group by all
+    """)
+    rows = connection.execute(f"""
+        select rid, known * pupils as part, pupils as base
+        from judged
+        inner join pupils
+            using (state, school_year, org_level, org_id, group_category, group_value)
+        inner join made_of using (metric_id)
+        where
+            kind = '{Kind.RATE}' and rule = 'shown' and base is null
+            and denominator_measure in {tuple(model.PUPILS)}
+        order by rid
+    """).fetchnumpy()
+    part, base = (np.ma.filled(rows[name].astype(float), np.nan) for name in ("part", "base"))
+    # Of nearly the same pupils the share of a hundredth makes nearly the same number.
+    from_, to, coded = coding.ranges(part, base, policy)
+    tight = coding.small(base, policy) | (base < policy.minimum_n)
+    few = coding.small(np.rint(part), policy)
+    most = coding.small(np.rint(base - part), policy)
+    rule = np.select(
+        [tight, coded, few, most],
+        ["small_denominator", "rate_coded", "small_numerator", "small_complement"],
+        "shown",
+    )
+    facts.keep(
+        connection,
+        "by_proxy",
+        rid=rows["rid"].astype(np.int64),
+        proxy_rule=rule.astype(str),
+        proxy_lower=np.where(coded & ~tight, from_, np.nan),
+        proxy_upper=np.where(coded & ~tight, to, np.nan),
+    )
+
+
+def _published(policy: Disclosure) -> str:
+    """SQL: the judged rows as readers see them."""
+    hiding = ", ".join(f"'{rule}'" for rule in HIDING)
+    silent = ", ".join(f"'{rule}'" for rule in SILENT)
+    return f"""
+    with seen as (
+        select
+            judged.* exclude (rule),
+            judged.rule as own_rule,
+            coalesce(part.is_hidden or part.is_small or part.is_masked, false) as no_part,
+            coalesce(base.is_hidden or base.is_small or base.is_masked, false) as no_base,
+            coalesce(part.is_small, false) or coalesce(base.is_small, false) as is_small,
+            coalesce(part.is_masked, false) or coalesce(base.is_masked, false) as is_masked,
+            coalesce(part.was_hidden, false) or coalesce(base.was_hidden, false) as was_hidden,
+            coalesce(part.is_fixed and base.is_fixed, false)
+                and kind in ('{Kind.RATE}', '{Kind.RATIO}') as is_derivable,
+            coalesce(base.is_fixed, false) as has_public_base,
+            coalesce(part.is_coded, false) as is_coded,
+            coded.value_lower as coded_lower,
+            coded.value_upper as coded_upper,
+            by_proxy.* exclude (rid)
+        from judged
+        left join shown_by using (rid)
+        left join cell_state as part on part.cell = shown_by.part_cell
+        left join cell_state as base on base.cell = shown_by.base_cell
+        left join coded using (rid)
+        left join by_proxy using (rid)
+    ),
+    ruled as (
+        select
+            *,
+            case
+                when own_rule in ('public', 'absent') then own_rule
+                when is_derivable then 'public'
+                when own_rule in ('small_count', 'few_persons') then own_rule
+                when
+                    own_rule = 'small_denominator'
+                    and not (kind = '{Kind.RATIO}' and has_public_base)
+                    then own_rule
+                when not status = '{Status.REPORTED}' then own_rule
+                when coded_lower is not null and is_coded and not no_base then 'rate_coded'
+                when own_rule = 'small_complement' then own_rule
+                when own_rule = 'small_numerator' and no_part then own_rule
+                when is_small then
+                    case kind
+                        when '{Kind.PEOPLE}' then 'small_count'
+                        when '{Kind.MONEY}' then 'small_denominator'
+                        else 'small_numerator'
+                    end
+                when is_masked then 'masked_elsewhere'
+                when (no_part or no_base) and was_hidden then 'hidden_before'
+                when no_part or no_base then 'complementary'
+                when proxy_rule is not null then proxy_rule
+                when own_rule = 'masked_by_publisher' then own_rule
+                else 'shown'
+            end as rule
+        from seen
+    ),
+    shown as (
+        select
+            *,
+            rule in ({hiding}) as is_hidden,
+            rule in ({silent}) or (kind = '{Kind.RATIO}' and rule in ({hiding})) as is_silent
+        from ruled
+    )
+    select
+        state,
+        school_year,
+        metric_id,
+        org_level,
+        org_id,
+        group_category,
+        group_value,
+        case
+            when rule = 'public' then numerator
+            when not is_silent and not no_part and proxy_lower is null then numerator
+        end as numerator,
+        case
+            when rule = 'public' then denominator
+            when not is_silent and not no_base then denominator
+        end as denominator,
+        case when not is_hidden then value end as value,
+        case
+            when rule = 'rate_coded' then '{Status.RANGE}'
+            when
+                is_hidden and rule in ('complementary', 'hidden_before')
+                and status = '{Status.REPORTED}'
+                then '{Status.COMPLEMENTARY}'
+            when
+                (is_hidden and status = '{Status.REPORTED}')
+                or (is_silent and status = '{Status.RANGE}')
+                or (is_hidden and status = '{Status.RANGE}' and value_lower = value_upper)
+                then '{Status.PRIMARY}'
+            else status
+        end as status,
+        list_sort(source_loads) as source_loads,
+        case
+            when rule = 'rate_coded' then coalesce(coded_lower, proxy_lower)
+            when not (is_silent or (is_hidden and value_lower = value_upper)) then value_lower
+        end as value_lower,
+        case
+            when rule = 'rate_coded' then coalesce(coded_upper, proxy_upper)
+            when not (is_silent or (is_hidden and value_lower = value_upper)) then value_upper
+        end as value_upper,
+        rule
+    from shown
+    order by all
+    """

@@ -1,0 +1,93 @@
+"""Published cells and the additive equations between them: what protection is worked out on.
+
+A cell is one number, however many tables show it. An equation is a sum that readers know of: the
+schools of a district, the races of a school, a rate's numerator and all the others. Both are plain
+arrays, so that a state of some million cells is a few sparse products and no loop over cells.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from scipy import sparse
+
+# Two numbers that differ by less are the same: values come from divisions.
+SAME = 1e-6
+
+
+@dataclass
+class System:
+    """Cells 0 .. n-1 and equations 0 .. m-1: `matrix @ value = gap`, exactly.
+
+    `gap` is what a sum misses by. Readers are taken to know it: who is protected from them is
+    protected from everybody who knows less.
+    """
+
+    # What it is; imputed for a cell that is unknown to us as well.
+    value: np.ndarray
+    # What a reader knows of it, were it hidden: no count is negative, and none that is hidden zero.
+    lower: np.ndarray
+    upper: np.ndarray
+    # The width its range must keep when hidden. Next to nothing: it must not be told exactly.
+    need: np.ndarray
+    # What hiding it costs: the people it counts.
+    cost: np.ndarray
+    # Known to every reader whatever we do: public, or published before.
+    fixed: np.ndarray
+    # No table shows it, it is told by the others of its first equation: hidden when one of them is.
+    virtual: np.ndarray
+    # Row r of the sparse matrix is equation r; coefficients are whole numbers.
+    matrix: sparse.csr_array
+    gap: np.ndarray
+    # The family of each equation: in one family no two share a cell, or hardly ever.
+    family: np.ndarray
+    families: Sequence[str]
+    by_cell: sparse.csc_array = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.matrix.sort_indices()
+        self.by_cell = self.matrix.tocsc()
+
+    @property
+    def cells(self) -> int:
+        return len(self.value)
+
+    def entries(self, equations: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The entries of some equations: position in `equations`, cell, coefficient."""
+        return _slices(self.matrix, equations)
+
+    def equations_of(self, cells: np.ndarray) -> np.ndarray:
+        """Every equation that one of the cells stands in, in order."""
+        return np.unique(_slices(self.by_cell, cells)[1])
+
+    def cells_of(self, equations: np.ndarray) -> np.ndarray:
+        """Every cell that stands in one of the equations, in order."""
+        return np.unique(self.entries(equations)[1])
+
+    def spread(self, hidden: np.ndarray) -> np.ndarray:
+        """`hidden`, with every virtual cell that can no longer be worked out by its definition.
+
+        A virtual cell's definition is the one equation of the family "rest" that it stands in.
+        """
+        if "rest" not in self.families or not self.virtual.any():
+            return hidden
+        rests = np.flatnonzero(self.family == list(self.families).index("rest"))
+        row, cell, _ = self.entries(rests)
+        touched = np.bincount(row, hidden[cell] & ~self.virtual[cell], len(rests)) > 0
+        more = hidden.copy()
+        more[cell[self.virtual[cell] & touched[row]]] = True
+        return more
+
+
+def _slices(
+    compressed: sparse.csr_array | sparse.csc_array, chosen: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The entries of some rows of a compressed matrix, without copying the rest of it."""
+    starts = compressed.indptr[chosen]
+    lengths = compressed.indptr[np.asarray(chosen) + 1] - starts
+    row = np.repeat(np.arange(len(chosen)), lengths)
+    first = np.cumsum(lengths) - lengths
+    at = np.arange(lengths.sum()) - np.repeat(first, lengths) + np.repeat(starts, lengths)
+    return row, compressed.indices[at], compressed.data[at]
