@@ -41,7 +41,7 @@ def record(state: str, build: str) -> Path:
     return lake.warehouse(state) / f"{build}.disclosure.json"
 
 
-@shared_lake.step("warehouse/{state}/{build}.*")
+@shared_lake.step("warehouse/{state}/{build}.*", "published/{state}/*/fct_metric.parquet")
 def protect(state: str, build: str) -> str:
     """Write the protected tables of a build, in a file of their own. Returns the build's name.
 
@@ -138,6 +138,10 @@ def _show(connection: duckdb.DuckDBPyConnection, derived: Path) -> None:
                 connection.execute(
                     f'create table shown.{schema}."{table}" as from exact.{schema}."{table}"'
                 )
+    connection.execute("create schema shown.marts")
+    for table in model.tables(connection, "exact", "marts"):
+        if table in model.REFERENCE:
+            connection.execute(f'create table shown.marts."{table}" as from exact.marts."{table}"')
     connection.execute(
         f"create table shown.intermediate.{model.FACTS} as "
         "select * exclude (rule) from temp.protected"

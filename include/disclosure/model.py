@@ -37,6 +37,7 @@ FACT_COLUMNS = (
 # schema `intermediate`, and every seed.
 PUBLIC = frozenset(
     {
+        "int_child_poverty_metrics",
         "int_organizations",
         "int_identification",
         "int_identified_schools",
