@@ -70,7 +70,8 @@ def test_a_query_without_a_place_for_its_answer_is_refused():
 def test_what_has_no_value_is_a_dash_and_no_zero_is_below_zero():
     with duckdb.connect() as connection:
         told = questions.answer(
-            connection, "select null as a, round(-0.001, 1)::double as b, true as c, 1234.5 as d"
+            connection,
+            "select null as a, round(-0.001, 1)::double as b, true as c, 1234.5::double as d",
         )
 
     assert told.splitlines()[-1].split() == ["-", "0", "yes", "1,234"]

@@ -141,7 +141,8 @@ def state(flags) -> State:
     }
     numbers = {}
     for metric, (over, under) in parts.items():
-        for row in found[metric].dropna(subset="value").to_dict("records"):
+        told = found[metric].dropna(subset="value")
+        for row in told[told["group_category"] == "all"].to_dict("records"):
             numbers[(row["org_level"], row["org_id"]), (metric, "all", "all")] = Number(
                 row["value"], row[over], row[under]
             )
