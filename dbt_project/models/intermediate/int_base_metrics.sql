@@ -120,9 +120,32 @@ paired_sums as (
 -- Whether the extracts have a denominator for such groups at all tells absent from not collected.
 denominators_collected as (
 
-    select distinct state, school_year, org_level, measure, group_category
+    select distinct
+        state,
+        school_year,
+        org_level,
+        measure,
+        group_category,
+        cast(null as varchar) as group_value
     from measures
     where measure in (select denominator from metrics) and status = 'reported'
+
+    union all
+
+    -- Of a group that the metric names: that a file has teachers does not say that it has nurses.
+    select distinct
+        measures.state,
+        measures.school_year,
+        measures.org_level,
+        measures.measure,
+        measures.group_category,
+        measures.group_value
+    from measures
+    inner join metrics
+        on
+            measures.measure = metrics.denominator
+            and metrics.denominator_of = measures.group_category || '=' || measures.group_value
+    where measures.status = 'reported'
 
 ),
 
@@ -199,6 +222,7 @@ joined as (
         end as numerator_status,
         numerators.source_loads as numerator_loads,
         metrics.denominator is null as is_count,
+        coalesce(contains(metrics.denominator_of, '='), false) as is_of_named_group,
         metrics.unit,
         case when is_paired then paired_sums.denominator else denominators.amount end as denominator,
         case
@@ -240,6 +264,8 @@ joined as (
             and asked.org_level = denominators_collected.org_level
             and coalesce(numerators.denominator_category, asked.group_category)
             = denominators_collected.group_category
+            and case when contains(metrics.denominator_of, '=') then split_part(metrics.denominator_of, '=', 2) end
+            is not distinct from denominators_collected.group_value
 
 ),
 
@@ -251,6 +277,7 @@ judged as (
             -- A rate that its publisher gives, and no count with it, is taken as it is.
             when published_status is not null then published_status
             when numerator_status is null then 'missing'
+            when is_of_named_group and denominator_status = 'not_collected' then 'not_collected'
             when numerator_status <> 'reported' then numerator_status
             when is_count then 'reported'
             when denominator_status <> 'reported' then denominator_status
