@@ -273,7 +273,6 @@ def test_equity_is_what_the_published_spending_says(marts, year, recomputed):
         "and list_contains(?, metric_id) and group_category = 'all' and status = 'reported'",
         [year, [*equity.HORIZONTAL, *equity.VERTICAL]],
     ).fetchall()
-    known: dict[tuple, dict] = {}
     for level, org_id, metric, value in found:
         family = families[level, org_id]
         at = family["org_level"].iloc[0]

@@ -153,6 +153,11 @@ SUMS = (
     ("source", "expenditure", "expenditure_local"),
     ("object", "expenditure", "expenditure_personnel"),
     ("object", "expenditure", "expenditure_nonpersonnel"),
+    ("retention", "teachers", "teacher_stayers"),
+    ("retention", "teachers", "teacher_movers"),
+    ("retention", "teachers", "teacher_leavers"),
+    ("state_local", "expenditure_state_local", "expenditure_state"),
+    ("state_local", "expenditure_state_local", "expenditure_local"),
 )
 # Pupils: who is divided by them, or near enough, for a rate that comes without its counts.
 PUPILS = ("membership", "average_daily_membership", "attendance_eligible", "finance_pupils")
