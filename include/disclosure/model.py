@@ -45,7 +45,6 @@ PUBLIC = frozenset(
         "int_reference",
         "int_occupations",
         "int_program_occupations",
-        "int_child_poverty_metrics",
     }
 )
 # Marts that speak of definitions only, or of jobs as others publish them: published as they are.
