@@ -476,7 +476,11 @@ def test_every_public_metric_of_a_state_is_a_metric(state):
     seed = registry.STATES.parents[1] / "dbt_project" / "seeds" / "metrics.csv"
     with duckdb.connect() as connection:
         metrics = dict(
-            connection.execute("select metric_id, unit from read_csv(?)", [str(seed)]).fetchall()
+            connection.execute(
+                # What is made of metrics is made again of the protected ones, and needs no rule.
+                "select metric_id, unit from read_csv(?) where numerator is not null",
+                [str(seed)],
+            ).fetchall()
         )
 
     assert set(registry.states()[state].disclosure.public_metrics) <= set(metrics)
