@@ -1,7 +1,8 @@
 # Statewide, on one machine. Each target makes the environment first, if it is not there.
 #
 #   make demo                                           a fresh clone to a published release
-#   make test                                           everything that is tested
+#   make test                                           what is tested before a change lands
+#   make test-machines                                  several machines, roles, an operator's day
 #   make refresh STATE=nc SCHOOL_YEAR=2019 EXTRACTS=... ingest and publish through the DAGs
 #   make publish STATE=nc [REASON=...]                  publish what is loaded
 #   make up / make down                                 Airflow with its UI
@@ -27,7 +28,7 @@ ifdef SCHEDULES
 export STATEWIDE_SCHEDULES := $(SCHEDULES)
 endif
 
-.PHONY: setup demo test refresh publish up down releases rollback forget env questions bench pictures mutations lint lock
+.PHONY: setup demo test test-machines refresh publish up down releases rollback forget env questions bench pictures mutations lint lock
 .DEFAULT_GOAL := demo
 
 setup:
@@ -39,8 +40,12 @@ demo: setup
 
 # The quick ones first, then those that run Airflow.
 test: setup
-	@$(RUN) -m pytest -m "not pipeline" -n auto --dist loadfile
+	@$(RUN) -m pytest -m "not pipeline and not machines" -n auto --dist loadfile
 	@$(RUN) -m pytest -m pipeline
+
+# With PostgreSQL and Redis from Debian's packages; without them it says which tests it left out.
+test-machines: setup
+	@$(RUN) -m pytest -m machines
 
 refresh: setup
 	@$(RUN) -m ops.refresh --state "$$STATE" --school-year "$$SCHOOL_YEAR" \

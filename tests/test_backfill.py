@@ -13,7 +13,7 @@ from include import lake, release, warehouse
 from tests import pipeline
 
 ROOT = Path(__file__).parents[1]
-pytestmark = pytest.mark.pipeline
+pytestmark = pytest.mark.machines
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ from tests.mailbox import Mailbox, receiving
 ROOT = Path(__file__).parents[1]
 PATIENCE = 240
 WHY = "a district sent its pupils twice last year"
-pytestmark = pytest.mark.pipeline
+pytestmark = pytest.mark.machines
 
 
 class Day:

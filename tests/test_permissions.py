@@ -18,7 +18,7 @@ import pytest
 from tests import deployed, services
 
 pytestmark = [
-    pytest.mark.pipeline,
+    pytest.mark.machines,
     pytest.mark.skipif(bool(services.missing()), reason=f"needs: {services.missing()}"),
 ]
 

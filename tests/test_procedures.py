@@ -14,7 +14,7 @@ import pytest
 from tests import deployed, services
 
 pytestmark = [
-    pytest.mark.pipeline,
+    pytest.mark.machines,
     pytest.mark.skipif(bool(services.missing()), reason=f"needs: {services.missing()}"),
     pytest.mark.skipif(not shutil.which("pg_dump"), reason="needs: apt-get install postgresql"),
 ]

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 STATES = {"zz": 7, "zy": 11}
 YEAR = 2025
 pytestmark = [
-    pytest.mark.pipeline,
+    pytest.mark.machines,
     pytest.mark.skipif(bool(services.missing()), reason=f"needs: {services.missing()}"),
 ]
 
