@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
+import pickle
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,5 +50,20 @@ def object_store() -> Iterator[s3.ObjectStore]:
 def built(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> record_level.Built:
-    """A random state that sends record-level extracts, built and added up a second time."""
-    return record_level.build(request.param, tmp_path_factory.mktemp(request.param))
+    """A random state that sends record-level extracts, built and added up a second time.
+
+    Built once for all modules and all workers of a session, and only read by its tests.
+    """
+    scratch = tmp_path_factory.getbasetemp()
+    if os.environ.get("PYTEST_XDIST_WORKER"):
+        scratch = scratch.parent
+    folder = scratch / f"built-{request.param}"
+    folder.mkdir(exist_ok=True)
+    kept = folder / "built.pickle"
+    with (folder / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not kept.exists():
+            made = record_level.build(request.param, folder)
+            kept.with_suffix(".part").write_bytes(pickle.dumps(made))
+            kept.with_suffix(".part").rename(kept)
+    return pickle.loads(kept.read_bytes())
