@@ -25,7 +25,8 @@ YEAR = 2019
 def publisher(extracts: Path, home: Path) -> Path:
     """A folder that mirrors the publisher's, in which files may be spoilt."""
     shutil.copytree(DATA / "nc" / str(YEAR), extracts / "nc" / str(YEAR))
-    for file in (extracts / "nc").rglob("*"):
+    shutil.copytree(DATA / "reference", extracts / "reference")
+    for file in extracts.rglob("*"):
         file.chmod(0o755 if file.is_dir() else 0o644)
     return extracts / "nc" / str(YEAR)
 

@@ -36,6 +36,8 @@ CLOSE = 1e-4
 REACH = 100
 # Directions in which everything is pushed before cells are asked about one by one.
 DIRECTIONS = 4
+# In large components movement is looked for so many equations around a cell.
+AROUND = 5
 # Cells in one program, together: more are no faster.
 CHUNK = 2_000
 # A component of at most so many cells is asked about cell by cell until all is known.
@@ -223,7 +225,7 @@ def _blocks(matrix, group, large, open_, random, turn: int) -> np.ndarray:
     for most in bound[turn % 2 :]:
         near = length <= most
         row, column = row_of[near], matrix.indices[near]
-        while True:
+        for _ in range(AROUND):
             told = part[column] >= 0
             by_row = np.full(matrix.shape[0], -1)
             np.maximum.at(by_row, row[told], part[column[told]])
