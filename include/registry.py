@@ -195,6 +195,9 @@ class Disclosure(Strict):
     zeros: Literal["shown", "withheld"] = "shown"
     # How rates near 0 and 1 are told: in ranges by number of people, in EDFacts', or exactly.
     rate_coding: Literal["size_dependent", "edfacts", "none"] = "size_dependent"
+    # Whether more is hidden until subtraction gives nothing back, and proven; `off` hides small
+    # counts only, and nothing is proven.
+    complementary: Literal["on", "off"] = "on"
     # Money per person is told of at least so many persons.
     minimum_persons: int = Field(default=3, ge=1)
     # Metrics that the state itself publishes exactly.

@@ -63,6 +63,7 @@ def protect(
     coded: np.ndarray | None = None,
     plain: tuple[np.ndarray, np.ndarray] | None = None,
     is_thinned: bool = True,
+    is_complementary: bool = True,
 ) -> Choice:
     """Hide what it takes to protect the hidden cells; to a fixed point that includes both audits.
 
@@ -80,6 +81,10 @@ def protect(
         np.zeros(system.cells, bool),
     )
     choice.exposed = hidden & system.fixed & (system.need > 0)
+    if not is_complementary:
+        # Nothing is proven of any of them.
+        choice.exposed = (choice.hidden | hidden) & (system.need > 0)
+        return choice
     primary = choice.hidden.copy()
     close(system, choice, system.equations_of(np.flatnonzero(choice.hidden)))
     _prove(system, choice)

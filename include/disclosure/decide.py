@@ -86,6 +86,7 @@ def decide(
         coded=mapped.coded,
         plain=(mapped.plain_lower, mapped.plain_upper),
         is_thinned=system.cells <= complementary.SMALL,
+        is_complementary=policy.complementary == "on",
     )
     _unproxied(connection, policy)
     one = mapped.one
