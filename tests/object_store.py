@@ -142,7 +142,8 @@ def _start(folder: Path) -> tuple[subprocess.Popen[bytes], ObjectStore]:
         f"-filer.localSocket={folder / 'filer.sock'}",
         "-master.telemetry=false",
         "-master.volumeSizeLimitMB=64",
-        "-volume.max=100",
+        # Every bucket is a collection with volumes of its own, and buckets are many (one a test).
+        "-volume.max=2000",
         *(f"-{name}={port}" for name, port in ports.items()),
     ]
     with (folder / "log").open("wb") as log:
@@ -152,7 +153,12 @@ def _start(folder: Path) -> tuple[subprocess.Popen[bytes], ObjectStore]:
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,
-            env={"PATH": os.environ.get("PATH", ""), "HOME": str(folder), "TMPDIR": str(folder)},
+            env={
+                "PATH": os.environ.get("PATH", ""),
+                "HOME": str(folder),
+                "TMPDIR": str(folder),
+                "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1",  # a bucket begins with one, not seven
+            },
         )
     return process, ObjectStore(f"http://127.0.0.1:{ports['s3.port']}")
 
