@@ -10,10 +10,8 @@ go wrong; the interval audit, in other arithmetic, would contradict it.
 
 **Interval.** The least and the greatest value that a hidden cell can take, by linear programming
 (HiGHS). Two points that keep to every equation and differ by the width asked for prove it for all
-cells in which they do, so that some programs over everything answer for most cells. In a component
-of up to WHOLE cells each cell left is asked about by itself, so the answer is exact. In a larger
-one the cells left are counted and reported as not proven; none of them can be worked out exactly,
-and in each equation by itself it has the width it needs.
+cells in which they do, so that some programs over everything answer for most cells; the cells left
+are asked about one by one.
 """
 
 from __future__ import annotations
@@ -34,16 +32,14 @@ TRIALS = 2
 CLOSE = 1e-4
 # No move of more than so many times the width asked for is looked at. It can only refuse a proof.
 REACH = 100
-# Directions in which everything is pushed before cells are asked about one by one.
-DIRECTIONS = 4
-# In large components movement is looked for so many equations around a cell.
-AROUND = 5
 # Cells in one program, together: more are no faster.
 CHUNK = 2_000
-# A component of at most so many cells is asked about cell by cell until all is known.
-WHOLE = 600
-# A larger one is cut into parts of about so many; two points of a part are points of the whole.
-PART = 4_000
+# Moves longer than so many times the width asked for help nobody.
+FAR = 1.2
+# Cells that share an equation of up to so many cells are not pushed at once.
+SHORT = 40
+# Less than this share of cells shown to be wide enough: the rest is asked for one by one.
+ENOUGH = 0.2
 
 
 class AuditFailed(RuntimeError):
@@ -156,88 +152,50 @@ def _solve_core(matrix: sparse.csr_array, rows: np.ndarray, vectors: np.ndarray)
             vector[pivot] = -sum(w * int(vector[c]) for c, w in entries.items()) % PRIME
 
 
-def narrow(system: System, hidden: np.ndarray, asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Which of the `asked` cells, all hidden, have a narrower range than they need, and of which
-    it is not known: cells of large components for which no two points were found.
+def narrow(system: System, hidden: np.ndarray, asked: np.ndarray) -> np.ndarray:
+    """Which of the `asked` cells, all hidden, have a narrower range than they need.
 
-    One boolean for each cell of the system, twice. Raises AuditFailed.
+    One boolean for each cell of the system. Raises AuditFailed.
     """
-    found, unknown = np.zeros(system.cells, bool), np.zeros(system.cells, bool)
+    found = np.zeros(system.cells, bool)
     at = np.flatnonzero(hidden)
-    open_ = asked[at] & (system.need[at] > 0)
-    if not open_.any():
-        return found, unknown
-    matrix = _restricted(system, at)
-    need = system.need[at]
-    point = _Points(matrix, system.value[at], *_reach(system, at))
-    alone = np.diff(matrix.tocsc().indptr) == 0
-    found[at[open_ & alone & (point.upper - point.lower < need - CLOSE)]] = True
-    open_ &= ~alone
-    random = np.random.default_rng(0)
-    group = components(matrix)
-    large = np.bincount(group)[group] > WHOLE
-    # Nobody needs to run away for the others to move by what they need.
-    close_by = 1.2 * np.maximum(need, need[need > 0].min())
-    for turn in range(DIRECTIONS):
-        before = int(open_.sum())
-        open_ &= point.width < need - CLOSE
-        if not open_.any():
-            return found, unknown
-        if turn > 1 and open_.sum() > 0.95 * before:
-            break
-        goal = np.where(open_, random.integers(1, 16, len(at)) * random.choice((-1, 1), len(at)), 0)
-        point.push(goal, _blocks(matrix, group, large, open_, random, turn), close_by)
+    if not len(at):
+        return found
+    point, need, group = _points(system, at)
+    point.search(asked[at] & (need > 0), need, group)
+    open_ = asked[at] & (point.width < need - CLOSE)
     # Cell by cell, and the component as a whole: what is left there is narrow indeed.
-    while True:
-        open_ &= point.width < need - CLOSE
-        if not open_.any():
-            return found, unknown
-        small = open_ & ~large
-        if not small.any():
-            break
-        first = np.flatnonzero(small)[np.unique(group[small], return_index=True)[1]]
+    while open_.any():
+        first = np.flatnonzero(open_)[np.unique(group[open_], return_index=True)[1]]
         goal = np.zeros(len(at))
         goal[first] = 1
         point.push(goal, group)
-        failed = first[point.width[first] < need[first] - CLOSE]
-        found[at[failed]] = True
-        open_[failed] = False
-    unknown[at[open_]] = True
-    return found, unknown
+        found[at[first[point.width[first] < need[first] - CLOSE]]] = True
+        open_[first] = False
+        open_ &= point.width < need - CLOSE
+    return found
 
 
-def _blocks(matrix, group, large, open_, random, turn: int) -> np.ndarray:
-    """Parts in which to look for movement: whole components, the large ones cut around some cells.
+def sweep(
+    system: System, hidden: np.ndarray, asked: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """How far apart hidden cells can be, as far as programs for many cells at once show it.
 
-    Moves inside a part that keep to what each equation has in it keep to the equation.
+    Returns the hidden cells (their numbers), and the least and greatest value shown of each.
     """
-    label = group.copy()
-    todo = np.flatnonzero(large)
-    if not len(todo):
-        return label
-    row_of = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-    length = np.diff(matrix.indptr)[row_of]
-    seeds = np.flatnonzero(large & open_)
-    seeds = random.choice(seeds, min(len(seeds), 1 + len(todo) // PART), replace=False)
-    part = np.full(len(group), -1)
-    part[seeds] = np.arange(len(seeds))
-    bound = (12, 40, 10**9)
-    for most in bound[turn % 2 :]:
-        near = length <= most
-        row, column = row_of[near], matrix.indices[near]
-        for _ in range(AROUND):
-            told = part[column] >= 0
-            by_row = np.full(matrix.shape[0], -1)
-            np.maximum.at(by_row, row[told], part[column[told]])
-            fresh = (part[column] < 0) & (by_row[row] >= 0)
-            if not fresh.any():
-                break
-            taken = np.full(len(part), -1)
-            np.maximum.at(taken, column[fresh], by_row[row[fresh]])
-            part = np.where(part < 0, taken, part)
-    # What no seed reaches has nothing that is asked about.
-    label[todo] = np.where(part[todo] >= 0, part[todo] + group.max() + 1, -1)
-    return label
+    at = np.flatnonzero(hidden)
+    point, need, group = _points(system, at)
+    point.search(asked[at] & (need > 0), need, group)
+    return at, point.least, point.most
+
+
+def _points(system: System, at: np.ndarray) -> tuple[_Points, np.ndarray, np.ndarray]:
+    matrix = _restricted(system, at)
+    point = _Points(matrix, system.value[at], *_reach(system, at))
+    # No equation holds these: their bounds are all that is known of them.
+    alone = np.diff(matrix.tocsc().indptr) == 0
+    point.least[alone], point.most[alone] = point.lower[alone], point.upper[alone]
+    return point, system.need[at], components(matrix)
 
 
 def ranges(system: System, hidden: np.ndarray, asked: np.ndarray) -> np.ndarray:
@@ -289,12 +247,50 @@ class _Points:
     def width(self) -> np.ndarray:
         return self.most - self.least
 
+    def search(self, asked: np.ndarray, need: np.ndarray, group: np.ndarray) -> None:
+        """Look for points in which the `asked` are as far apart as they need, many at a time.
+
+        Cells that are asked for together share no short equation, so that each has room to move
+        and the program little to do; the others go along. It ends when few of them succeed.
+        """
+        random = np.random.default_rng(0)
+        # Nobody needs to run away for the others to move by what they need.
+        widest = np.zeros(int(group.max(initial=-1)) + 1)
+        np.maximum.at(widest, group, need)
+        reach = np.where(need > 0, FAR * widest[group], np.inf)
+        asked = asked & (self.width < need - CLOSE)
+        while asked.any():
+            chosen = self._apart(asked, random)
+            self.push(np.where(chosen, random.choice((-1, 1), len(asked)), 0), group, reach)
+            asked &= self.width < need - CLOSE
+            if (chosen & asked).sum() > (1 - ENOUGH) * chosen.sum():
+                return
+
+    def _apart(self, asked: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        """Some of the `asked`, no two of which stand in one short equation."""
+        short = np.flatnonzero((np.diff(self.matrix.indptr) <= SHORT)[self.row_of])
+        row, column = self.row_of[short], self.matrix.indices[short]
+        rank = np.where(asked, random.random(len(asked)), -1)
+        chosen = np.zeros(len(asked), bool)
+        for _ in range(3):
+            first = np.full(self.matrix.shape[0], -1.0)
+            np.maximum.at(first, row, rank[column])
+            beaten = np.zeros(len(asked), bool)
+            beaten[column[rank[column] < first[row]]] = True
+            new = (rank >= 0) & ~beaten
+            chosen |= new
+            taken = np.zeros(self.matrix.shape[0], bool)
+            taken[row[new[column]]] = True
+            rank[column[taken[row]]] = -1
+            rank[new] = -1
+        return chosen
+
     def push(self, goal: np.ndarray, label: np.ndarray, reach: np.ndarray | None = None) -> None:
         """Look for the points at which goal . x is least and greatest, in each part by itself.
 
-        `label` is the part of each cell; -1 stays where it is, and so does a part without a goal.
+        `label` is the part of each cell; a part without a goal stays where it is.
         """
-        wanted = np.unique(label[(goal != 0) & (label >= 0)])
+        wanted = np.unique(label[goal != 0])
         moving = np.isin(label, wanted)
         cells = np.flatnonzero(moving)
         cells = cells[np.argsort(label[cells], kind="stable")]

@@ -17,21 +17,19 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-from scipy import sparse
-from scipy.optimize import linprog
 
 from include.disclosure import audit
-from include.disclosure.system import SAME, System
+from include.disclosure.system import System
+from include.disclosure.witness import Found, Witnesses, can_hide
 
 # Nothing is said about wider ranges than this many times the width needed.
 ENOUGH = audit.REACH
 # A component of the whole system with at most so many cells is thinned.
 SMALL = 400
-# Up to so many failed cells get a program each; of more, an equation each hides one more cell.
-FEW = 30
-# A cell that nothing among so many cells around it can protect is taken to be exposed.
-AROUND = 1_200
-# How often many failed cells are helped at once, before each gets its program.
+
+# Of more failed cells than this, each equation hides one more cell, so often at most; fewer, and
+# those left then, get a program each.
+MANY = 300
 PATIENCE = 4
 
 
@@ -48,8 +46,6 @@ class Choice:
     plain: tuple[np.ndarray, np.ndarray]
     # Shown by the interval audit to be able to be as many numbers as it needs.
     proven: np.ndarray
-    # Not shown, in a component too large to ask about each of its cells.
-    open: np.ndarray
     rounds: int = 0
     widened: int = 0
     # Cells that an audit found too narrow on the way, by what found it.
@@ -78,7 +74,6 @@ def protect(
         coded.copy() if coded is not None else np.zeros(system.cells, bool),
         plain or (system.lower, system.upper),
         np.zeros(system.cells, bool),
-        np.zeros(system.cells, bool),
     )
     choice.exposed = hidden & system.fixed & (system.need > 0)
     if not is_complementary:
@@ -93,76 +88,77 @@ def protect(
     return choice
 
 
-def failures(system: System, choice: Choice, within: np.ndarray | None = None) -> np.ndarray:
-    """The hidden cells that an audit finds too narrow, or told exactly, and that are not exposed.
-
-    `within` limits the question to some cells, if nothing else can have changed.
-    """
+def failures(system: System, choice: Choice, within: np.ndarray) -> np.ndarray:
+    """The hidden cells of a part that an audit finds too narrow, or told exactly, and not exposed."""
     unknown = choice.hidden & ~choice.known
-    asked = unknown & ~choice.exposed & (system.need > 0)
-    if within is not None:
-        asked = asked & within
+    asked = unknown & ~choice.exposed & (system.need > 0) & within
     told = audit.recoverable(system, unknown) & asked
-    if told.sum() > FEW:
-        # More is hidden first: to ask how wide the rest are would be to ask twice.
-        choice.found["exact"] = choice.found.get("exact", 0) + int(told.sum())
-        return told
-    tight, open_ = audit.narrow(system, unknown, asked & ~told)
-    choice.found["exact"] = choice.found.get("exact", 0) + int(told.sum())
-    choice.found["interval"] = choice.found.get("interval", 0) + int(tight.sum())
-    choice.proven |= asked & ~told & ~tight & ~open_
-    choice.open |= asked & open_
-    choice.open &= ~choice.proven
-    return told | tight
+    return told | audit.narrow(system, unknown, asked & ~told)
 
 
 def _prove(system: System, choice: Choice) -> None:
-    asked = choice.hidden & ~choice.known
+    """Show that every hidden cell is as wide as it needs, hiding more where it is not.
+
+    To a fixed point: what is hidden on the way is asked about as well.
+    """
+    shown = Witnesses(system)
     while True:
         choice.rounds += 1
-        failed = np.flatnonzero(failures(system, choice, asked))
-        if not len(failed):
-            return
+        unknown = choice.hidden & ~choice.known
+        asked = unknown & ~choice.exposed & (system.need > 0) & ~shown.proven(choice.hidden)
+        if not asked.any():
+            break
+        told = audit.recoverable(system, unknown) & asked
+        shown.see(*audit.sweep(system, unknown, asked & ~told))
+        failed = np.flatnonzero(asked & ~shown.proven(choice.hidden))
+        choice.found["exact"] = choice.found.get("exact", 0) + int(told.sum())
+        choice.found["interval"] = choice.found.get("interval", 0) + len(failed) - int(told.sum())
         before, exempt = choice.hidden.copy(), choice.exposed.copy()
-        told = _uncode(system, choice, system.cells_of(system.equations_of(failed)))
-        if not told:
-            if len(failed) > FEW and choice.widened < PATIENCE:
-                choice.widened += 1
-                _widen(system, choice, failed, choice.widened)
-            if len(failed) <= FEW or choice.widened == PATIENCE:
-                for cell in failed[:FEW]:
-                    _repair(system, choice, cell)
-            if (choice.exposed & ~exempt).any():
-                unknown = choice.hidden & ~choice.known
-                choice.known |= audit.recoverable(system, unknown) & choice.exposed & ~exempt
-            close(system, choice, system.equations_of(np.flatnonzero(choice.hidden & ~before)))
-        new = choice.hidden & ~before
-        if not told and not new.any() and not (choice.exposed & ~exempt).any():
-            raise audit.AuditFailed(f"{len(failed)} cells are too narrow and nothing helps")
-        # To hide more takes no room from a cell that has been proven to have it.
-        asked = choice.hidden & ~choice.known & ~choice.proven & ~choice.open
+        shown.start(choice.hidden, choice.known)
+        if len(failed) > MANY and choice.widened < PATIENCE:
+            choice.widened += 1
+            _widen(system, choice, failed)
+        else:
+            # What helps one often helps its neighbours: these wait until it is known what is left.
+            waiting = np.zeros(system.matrix.shape[0], bool)
+            for cell in failed:
+                equations = system.equations_of(np.array([cell]))
+                if not waiting[equations].any():
+                    waiting[equations] = True
+                    _help(system, choice, shown, cell)
+            choice.hidden = shown.hidden
+        if (choice.exposed & ~exempt).any():
+            unknown = choice.hidden & ~choice.known
+            choice.known |= audit.recoverable(system, unknown) & choice.exposed & ~exempt
+        close(system, choice, system.equations_of(np.flatnonzero(choice.hidden & ~before)))
+    choice.proven = shown.proven(choice.hidden)
 
 
-def _widen(system: System, choice: Choice, failed: np.ndarray, turn: int) -> None:
-    """Hide one more cell in each equation of the failed cells; then everything in them; then in the
-    equations next to them. So many cells are too many for a program each."""
+def _widen(system: System, choice: Choice, failed: np.ndarray) -> None:
+    """Hide one more cell in each equation of the failed cells, or take the ranges in it back."""
     equations = system.equations_of(failed)
-    if turn > 2:
-        for _ in range(turn - 3):
-            equations = system.equations_of(
-                np.intersect1d(system.cells_of(equations), np.flatnonzero(choice.hidden))
-            )
-        cells = system.cells_of(equations)
-        choice.hidden = choice.hidden.copy()
-        choice.hidden[cells[_usable(system, choice, cells)]] = True
-        choice.hidden = system.spread(choice.hidden)
-        return
-    its_turn = np.ones(len(equations), bool)
+    _uncode(system, choice, system.cells_of(equations))
     lacking = np.full(len(equations), system.need[failed].min(initial=1.0))
-    chosen, _ = _cheapest(system, choice, equations, lacking, its_turn)
+    chosen, _ = _cheapest(system, choice, equations, lacking, np.ones(len(equations), bool))
     choice.hidden = choice.hidden.copy()
     choice.hidden[chosen] = True
     choice.hidden = system.spread(choice.hidden)
+
+
+def _help(system: System, choice: Choice, shown: Witnesses, cell: int) -> None:
+    """Make one cell wide enough: by taking ranges around it back, or by hiding more.
+
+    Where neither can, it is exposed.
+    """
+    if _uncode(system, choice, system.cells_of(system.equations_of(np.array([cell])))):
+        return
+    outcome = shown.repair(cell)
+    if outcome is Found.UNKNOWN:
+        choice.found["unknown"] = choice.found.get("unknown", 0) + 1
+    if outcome is not Found.PROVEN:
+        choice.exposed[cell] = True
+    elif not shown.has(cell):
+        raise audit.AuditFailed("a program for one hidden cell gave no point to rely on")
 
 
 # ------------------------------------------------------------------------- one equation at a time
@@ -246,21 +242,12 @@ def _lacking(
     return worst, np.column_stack([equations[row[at]], cell[at]])
 
 
-def _usable(system: System, choice: Choice, cell: np.ndarray) -> np.ndarray:
-    return (
-        ~choice.hidden[cell]
-        & ~system.fixed[cell]
-        & ~system.virtual[cell]
-        & (system.value[cell] - system.lower[cell] > SAME)
-    )
-
-
 def _cheapest(
     system: System, choice: Choice, wrong: np.ndarray, lacking: np.ndarray, turn: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """A cell to hide for each equation whose turn it is, and the equations that have none."""
     row, cell, weight = system.entries(wrong)
-    usable = _usable(system, choice, cell)
+    usable = can_hide(system, choice.hidden, cell)
     row, cell, weight = row[usable], cell[usable], weight[usable]
     if not len(cell):
         return cell, wrong[turn]
@@ -291,7 +278,7 @@ def _consequences(
     others, position = np.unique(equation, return_inverse=True)
     row, cell, _ = system.entries(others)
     is_hidden = np.bincount(row, choice.hidden[cell] & ~choice.known[cell], len(others)) > 0
-    usable = _usable(system, choice, cell)
+    usable = can_hide(system, choice.hidden, cell)
     # What is left of a sum hides itself when a part of it is hidden.
     price = np.where(usable, system.cost[cell], np.where(system.virtual[cell], 0, np.inf))
     order = np.lexsort((price, row))
@@ -316,72 +303,6 @@ def _column_entries(system: System, cells: np.ndarray):
     return lengths, system.by_cell.indices[at], system.by_cell.data[at]
 
 
-# ------------------------------------------------------------------ what a single cell still needs
-
-
-def _repair(system: System, choice: Choice, target: int) -> None:
-    """Hide the cheapest cells that let one cell move by what it needs; or call it exposed."""
-    around = np.array([target])
-    while True:
-        equations = system.equations_of(around)
-        cells = np.union1d(system.cells_of(equations), around)
-        is_whole = len(cells) == len(around) or len(cells) > AROUND
-        if len(cells) > AROUND and len(around) >= 12:
-            cells = around
-        around = cells
-        needed = None if len(cells) < 12 and not is_whole else _move(system, choice, target, around)
-        if needed is not None:
-            choice.hidden[needed] = True
-            choice.hidden = system.spread(choice.hidden)
-            return
-        if is_whole:
-            choice.exposed[target] = True
-            return
-
-
-def _move(system: System, choice: Choice, target: int, around: np.ndarray) -> np.ndarray | None:
-    """The cells to hide so that `target` has the width it needs, moving cells of `around` only.
-
-    Two points, one above and one below, both within what the equations and bounds allow; None
-    where there are none.
-    """
-    may = (choice.hidden[around] & ~choice.known[around]) | _usable(system, choice, around)
-    may |= system.virtual[around] & ~choice.known[around]
-    at = around[may]
-    matrix = audit._restricted(system, at)
-    n = len(at)
-    value, need = system.value[at], max(system.need[target], 1e-3)
-    most = ENOUGH * max(1.0, need)
-    rise = np.clip(system.upper[at] - value, 0, most)
-    fall = np.clip(value - system.lower[at], 0, most)
-    free = choice.hidden[at] | system.virtual[at]
-    price = np.where(free, 1e-6, system.cost[at] + 1e-3)
-    nothing = sparse.csr_array(matrix.shape)
-    # up = rise+ - fall-, down likewise: four columns for each cell, each at least zero.
-    equal = sparse.block_array(
-        [[matrix, -matrix, nothing, nothing], [nothing, nothing, matrix, -matrix]], format="csr"
-    )
-    spot = int(np.searchsorted(at, target))
-    wide = np.zeros(4 * n)
-    wide[[spot, 3 * n + spot]] = 1
-    wide[[n + spot, 2 * n + spot]] = -1
-    done = linprog(
-        np.tile(price, 4),
-        A_ub=-wide.reshape(1, -1),
-        b_ub=[-need],
-        A_eq=equal,
-        b_eq=np.zeros(2 * matrix.shape[0]),
-        bounds=np.column_stack([np.zeros(4 * n), np.concatenate([rise, fall, rise, fall])]),
-        method="highs",
-    )
-    if done.x is None:
-        if done.status == 2:
-            return None
-        raise audit.AuditFailed(f"a program for one hidden cell: {done.message}")
-    moved = (done.x.reshape(4, n) > 1e-7).any(axis=0)
-    return at[moved & ~system.virtual[at]]
-
-
 # -------------------------------------------------------------------------------- what was too much
 
 
@@ -396,9 +317,6 @@ def _thin(system: System, choice: Choice, primary: np.ndarray) -> None:
         trial = replace(
             choice,
             hidden=choice.hidden.copy(),
-            proven=choice.proven.copy(),
-            open=choice.open.copy(),
-            found={},
         )
         trial.hidden[cell] = False
         trial.hidden[system.virtual] = primary[system.virtual]
