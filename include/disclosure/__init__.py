@@ -41,7 +41,7 @@ def record(state: str, build: str) -> Path:
     return lake.warehouse(state) / f"{build}.disclosure.json"
 
 
-@shared_lake.step("warehouse/{state}/{build}.*")
+@shared_lake.step("warehouse/{state}/{build}.*", "published/{state}/*/fct_metric.parquet")
 def protect(state: str, build: str) -> str:
     """Write the protected tables of a build, in a file of their own. Returns the build's name.
 
@@ -92,6 +92,7 @@ def _write(state: str, exact: Path, part: Path, policy: registry.Disclosure) -> 
             policy,
             kinds,
             "protected",
+            _earlier(connection, state),
         )
         # One path for every state's turn keeps what dbt has parsed.
         derived = lake.private(work / "derived" / state) / "statewide.duckdb"
@@ -109,6 +110,24 @@ def _write(state: str, exact: Path, part: Path, policy: registry.Disclosure) -> 
         finally:
             derived.unlink(missing_ok=True)
     return told
+
+
+def _earlier(connection: duckdb.DuckDBPyConnection, state: str) -> list[str]:
+    """The facts of every release of the state that is there, each as a temporary table's name."""
+    found: dict[str, str] = {}
+    columns = ", ".join(model.FACT_COLUMNS)
+    for path in sorted(lake.published(state).glob("*/fct_metric.parquet")):
+        # A link is the current release, told a second time; a name with a dot is not one yet.
+        if path.parent.is_symlink() or path.parent.name.startswith("."):
+            continue
+        name = f"earlier_{len(found)}"
+        if found.setdefault(lake.sha256(path), name) == name:
+            connection.execute(
+                f"create or replace temp table {name} as "
+                f"select {columns} from read_parquet('{_literal(path)}') "
+                "semi join exact.intermediate.int_base_metrics using (metric_id)"
+            )
+    return [f"temp.{name}" for name in found.values()]
 
 
 def _show(connection: duckdb.DuckDBPyConnection, derived: Path) -> None:

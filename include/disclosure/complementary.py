@@ -46,6 +46,8 @@ class Choice:
     plain: tuple[np.ndarray, np.ndarray]
     # Shown by the interval audit to be able to be as many numbers as it needs.
     proven: np.ndarray
+    # Whether anything that it hangs together with is public.
+    beside_public: np.ndarray
     rounds: int = 0
     widened: int = 0
     # Cells that an audit found too narrow on the way, by what found it.
@@ -74,6 +76,7 @@ def protect(
         coded.copy() if coded is not None else np.zeros(system.cells, bool),
         plain or (system.lower, system.upper),
         np.zeros(system.cells, bool),
+        _beside(system, system.fixed),
     )
     choice.exposed = hidden & system.fixed & (system.need > 0)
     if not is_complementary:
@@ -88,8 +91,16 @@ def protect(
     return choice
 
 
+def _beside(system: System, told: np.ndarray) -> np.ndarray:
+    """Which cells hang together, by whatever sums, with one that is told."""
+    group = audit.components(system.matrix)
+    found = np.zeros(int(group.max(initial=-1)) + 1, bool)
+    found[group[told]] = True
+    return found[group]
+
+
 def failures(system: System, choice: Choice, within: np.ndarray) -> np.ndarray:
-    """The hidden cells of a part that an audit finds too narrow, or told exactly, and not exposed."""
+    """The hidden cells of a part that an audit finds too narrow or told; not what is exposed."""
     unknown = choice.hidden & ~choice.known
     asked = unknown & ~choice.exposed & (system.need > 0) & within
     told = audit.recoverable(system, unknown) & asked
@@ -153,10 +164,13 @@ def _help(system: System, choice: Choice, shown: Witnesses, cell: int) -> None:
     if _uncode(system, choice, system.cells_of(system.equations_of(np.array([cell])))):
         return
     outcome = shown.repair(cell)
-    if outcome is Found.UNKNOWN:
-        choice.found["unknown"] = choice.found.get("unknown", 0) + 1
-    if outcome is not Found.PROVEN:
-        choice.exposed[cell] = True
+    if outcome is Found.HOPELESS:
+        around = _zeros(system, choice, system.equations_of(np.array([cell])))
+        around = around[~shown.hidden[around]]
+        shown.hide(around)
+        choice.exposed[cell] = not len(around)
+    elif outcome is Found.UNKNOWN:
+        choice.exposed[cell] = not shown.surround(cell)
     elif not shown.has(cell):
         raise audit.AuditFailed("a program for one hidden cell gave no point to rely on")
 
@@ -184,6 +198,9 @@ def close(system: System, choice: Choice, pending: np.ndarray) -> None:
         turn = system.family[wrong] == family
         chosen, hopeless = _cheapest(system, choice, wrong, lacking[lacking > 0], turn)
         if len(hopeless):
+            zeros = _zeros(system, choice, hopeless)
+            chosen = np.union1d(chosen, zeros)
+            hopeless = np.setdiff1d(hopeless, system.equations_of(zeros))
             given_up = culprits[np.isin(culprits[:, 0], hopeless), 1]
             choice.exposed[given_up] = True
             _know(system, choice, hopeless)
@@ -194,6 +211,16 @@ def close(system: System, choice: Choice, pending: np.ndarray) -> None:
             choice.hidden[chosen] = True
             choice.hidden = system.spread(choice.hidden)
             waiting[system.equations_of(np.flatnonzero(choice.hidden & ~before))] = True
+
+
+def _zeros(system: System, choice: Choice, equations: np.ndarray) -> np.ndarray:
+    """The zeros of some equations, to be hidden where nothing else can be.
+
+    Not beside public numbers: there it is these that tell, and zeros are mostly known besides.
+    """
+    cells = system.cells_of(equations)
+    cells = cells[~choice.hidden[cells] & ~system.fixed[cells] & ~system.virtual[cells]]
+    return cells[~choice.beside_public[cells]]
 
 
 def _uncode(system: System, choice: Choice, cells: np.ndarray) -> bool:

@@ -14,6 +14,7 @@ import numpy as np
 
 from include.disclosure import audit, coding, complementary, facts, ledger, model, primary
 from include.disclosure.model import Kind, Status
+from include.disclosure.system import System
 from include.registry import Disclosure
 
 # What takes a number out of a row, as against the rules by which it passes as it is.
@@ -46,8 +47,6 @@ class Outcome:
     # What the last audits say: told exactly, and not proven to be as wide as the rule.
     recoverable: int
     too_narrow: int
-    # In components too large for a program for each cell: wide enough in each equation by itself.
-    unproven: int
     # By metric: rows whose hidden counts other, public figures tell, exactly or too nearly.
     exposed_by_policy: dict[str, int]
     exposed_exactly: int
@@ -107,6 +106,8 @@ def decide(
     protected = mapped.people & mapped.protected & ~mapped.unknown
     visible = protected & ~hidden & ~mapped.primary
     people = np.maximum(mapped.amount, 0)
+    if policy.complementary == "on":
+        _blame(choice, system, mapped)
     unknown = choice.hidden & ~choice.known
     audited = unknown & (system.need > 0) & ~choice.exposed
     outcome = Outcome(
@@ -115,8 +116,7 @@ def decide(
         hidden=int(hidden.sum()),
         audited=int(audited.sum()),
         recoverable=int((audit.recoverable(system, unknown, seed=1) & audited).sum()),
-        too_narrow=int((audited & ~choice.proven & ~choice.open).sum()),
-        unproven=int((audited & choice.open).sum()),
+        too_narrow=int((audited & ~choice.proven).sum()),
         rounds=choice.rounds,
         found=choice.found,
         exposed_by_policy=dict(
@@ -145,6 +145,29 @@ def decide(
             "known more closely than the rule allows; nothing is published"
         )
     return outcome
+
+
+def _blame(choice: complementary.Choice, system: System, mapped: facts.Mapped) -> None:
+    """Look whether everything that stays exposed is told by something that nobody here can hide.
+
+    What the policy, a publisher or an earlier release tells, and what would be told were every
+    number hidden. Anything else is a fault, and nothing is published.
+    """
+    told = system.fixed.copy()
+    told[mapped.one[mapped.unknown | mapped.masked]] = True
+    group = audit.components(system.matrix)
+    excused = np.zeros(int(group.max(initial=-1)) + 1, bool)
+    excused[group[told]] = True
+    wrong = choice.exposed & ~excused[group]
+    if wrong.any():
+        everything = np.isin(group, group[wrong])
+        wrong &= ~audit.recoverable(system, everything)
+        wrong &= ~audit.narrow(system, everything, wrong)
+    if wrong.any():
+        raise audit.AuditFailed(
+            f"{wrong.sum()} hidden cells were not protected although nothing public tells on them; "
+            "nothing is published"
+        )
 
 
 def _unproxied(connection, policy: Disclosure) -> None:

@@ -40,7 +40,6 @@ def audits(outcome: Outcome) -> dict[str, Any]:
             "rounds": outcome.rounds,
             "recoverable": outcome.recoverable,
             "too_narrow": outcome.too_narrow,
-            "interval_unproven": outcome.unproven,
             "found_on_the_way": outcome.found,
             "exposed_exactly": outcome.exposed_exactly,
             "exposed_before": outcome.exposed_before,
@@ -76,12 +75,6 @@ def page(title: str, told: Mapping[str, Any], minimum_n: int) -> str:
         f"all passed: {audit['recoverable']} can be worked out, {audit['too_narrow']} are known to "
         f"within fewer than {minimum_n}.",
     ]
-    if audit["interval_unproven"]:
-        lines.append(
-            f"- Of {audit['interval_unproven']:,} of them, which hang together with too many "
-            "others, it is proven that nobody can work them out, and not how closely they can be "
-            "known; each sum by itself leaves them the width of the rule."
-        )
     if told["exposed_by_policy"]:
         rows = ", ".join(f"{metric} ({n:,})" for metric, n in told["exposed_by_policy"].items())
         lines.append(

@@ -1,4 +1,4 @@
-"""Witnesses: two points that keep to every published sum and show how far apart a hidden cell can be.
+"""Witnesses: two points that keep to every published sum, and differ in a hidden cell as they must.
 
 A witness moves few cells: the one in question, cells that make up for it in its sums, cells that
 make up for those. So it is looked for in a small neighbourhood, by linear programs of some dozen
@@ -39,7 +39,7 @@ class Found(StrEnum):
 
     PROVEN = "proven"  # it has one now, and further cells are hidden for it where needed
     HOPELESS = "hopeless"  # whatever is hidden, what is public leaves it too little room
-    UNKNOWN = "unknown"  # neither was found
+    UNKNOWN = "unknown"  # neither was shown
 
 
 class Witnesses:
@@ -78,7 +78,8 @@ class Witnesses:
             self.least[cells] = np.minimum(self.least[cells], values)
             self.most[cells] = np.maximum(self.most[cells], values)
 
-    def _hide(self, cells: np.ndarray) -> None:
+    def hide(self, cells: np.ndarray) -> None:
+        """Hide further cells, and what is left of their sums."""
         new = cells[~self.hidden[cells]]
         equations = self.system.equations_of(new)
         # What is left of a sum is no longer told.
@@ -194,10 +195,18 @@ class Witnesses:
                 return Found.HOPELESS
         return Found.UNKNOWN
 
+    def surround(self, target: int) -> bool:
+        """Hide all that can be hidden in the equations of one cell. Whether there was anything."""
+        cells = self.system.cells_of(self.system.equations_of(np.array([target])))
+        cells = cells[can_hide(self.system, self.hidden, cells)]
+        if len(cells):
+            self.hide(cells)
+        return bool(len(cells))
+
     def _helped(self, target: int, cells: np.ndarray) -> bool:
         found = self._move(target, cells, self._part(cells.tolist()), keep=True)
         if found is not None:
-            self._hide(found)
+            self.hide(found)
         return found is not None
 
     def _all_around(self, target: int, radius: int) -> tuple[np.ndarray, sparse.csc_array]:
@@ -208,7 +217,9 @@ class Witnesses:
             equations = system.equations_of(cells)
             cells = system.cells_of(equations)
             may = self.hidden[cells] & ~self.known[cells]
-            may |= can_hide(system, self.hidden, cells) | (system.virtual[cells] & ~self.known[cells])
+            may |= can_hide(system, self.hidden, cells) | (
+                system.virtual[cells] & ~self.known[cells]
+            )
             cells = np.union1d(cells[may], [target])
             if len(cells) > WHOLE:
                 break
