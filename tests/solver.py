@@ -15,6 +15,9 @@ import numpy as np
 from scipy.optimize import linprog
 
 Cell = Hashable
+NONE: Mapping[Cell, tuple[float, float]] = {}
+# No count is looked for beyond.
+MOST = 1e4
 
 
 def sums_of(
@@ -76,8 +79,14 @@ class Solver:
             done = [(pivot, _less(it, row, column)) for pivot, it in done] + [(column, row)]
         return {self.hidden[pivot] for pivot, row in done if sum(it != 0 for it in row) == 1}
 
-    def widths(self, cells: Iterable[Cell], most: float = 1e4) -> dict[Cell, float]:
-        """How far apart the least and the greatest value of each hidden cell are, none below 0."""
+    def widths(
+        self, cells: Iterable[Cell], limits: Mapping[Cell, tuple[float, float]] = NONE
+    ) -> dict[Cell, float]:
+        """How far apart the least and the greatest value of each hidden cell are, none below 0.
+
+        `limits` are the least and greatest value of cells of which more is known.
+        """
+        bounds = [limits.get(cell, (0, MOST)) for cell in self.hidden]
         matrix = np.array(self.rows, float).reshape(len(self.rows), len(self.hidden))
         found = {}
         for cell in cells:
@@ -89,7 +98,7 @@ class Solver:
                     sign * goal,
                     A_eq=matrix if len(matrix) else None,
                     b_eq=self.owed if len(matrix) else None,
-                    bounds=(0, most),
+                    bounds=bounds,
                     method="highs",
                 )
                 ends.append(sign * done.fun)

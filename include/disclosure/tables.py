@@ -12,7 +12,7 @@ tables show it. Nothing here knows of states, builds or releases.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,8 @@ SAME = 1e-6
 TOLD = 10
 # Systems of at most so many cells are thinned: each trial is an audit.
 THINNED = 2_000
+# Who knows which hidden numbers are below n is left a range so wide: three whole numbers or more.
+LEFT = 2.0
 ADDED = ("status", "rule")
 
 
@@ -76,12 +78,25 @@ def protect_tables(
     frames = {name: _frame(tables[name]) for name in declared.tables}
     called = {name: (names or {}).get(name, name) for name in declared.tables}
     cells = _Cells(declared, frames, called)
-    choice = complementary.protect(
-        cells.system, cells.hidden, is_thinned=cells.system.cells <= THINNED
-    )
-    report = _audited(cells, choice)
+    choice, told = _protected(cells)
+    report = _audited(cells, choice, told)
     shown = {name: cells.shown(name, choice) for name in declared.tables}
     return Protected(shown, report | _counted(cells, choice, shown))
+
+
+def _protected(cells: _Cells) -> tuple[complementary.Choice, complementary.Choice]:
+    """What is hidden, for readers of the numbers, and for those who read the rules beside them.
+
+    What the ones ask to be hidden the others are asked about, until it is enough for both.
+    """
+    hidden, is_thinned = cells.hidden, cells.system.cells <= THINNED
+    while True:
+        choice = complementary.protect(cells.system, hidden, is_thinned=is_thinned)
+        system = cells.as_told(choice)
+        told = complementary.protect(system, choice.hidden, is_thinned=is_thinned)
+        if (told.hidden == choice.hidden).all():
+            return choice, told
+        hidden = told.hidden
 
 
 def _frame(table: Any) -> pd.DataFrame:
@@ -520,6 +535,24 @@ class _Cells:
             families=tuple(self.families),
         )
 
+    def as_told(self, choice: complementary.Choice) -> System:
+        """The system of a reader to whom the rules say which hidden numbers are below n.
+
+        Of two schools of nine that are all that is hidden, the sum of 18 tells both. A range as
+        wide as n cannot be left to this reader, but more than one number must be.
+        """
+        system, n = self.system, float(self.declared.policy.minimum_n)
+        is_small, is_none = self.small, system.value < SAME
+        need = np.where(is_small, min(LEFT, n - 2), LEFT)
+        need[(system.need == 0) | choice.exposed | (system.virtual & ~is_small)] = 0.0
+        lower = np.where(is_small, np.minimum(1, system.value), np.where(is_none, 0, n))
+        return replace(
+            system,
+            lower=np.minimum(lower, system.value),
+            upper=np.where(is_small, np.maximum(n - 1, system.value), np.inf),
+            need=need,
+        )
+
     # ----------------------------------------------------------------------- what is published
 
     def shown(self, name: str, choice: complementary.Choice) -> pd.DataFrame:
@@ -570,24 +603,33 @@ def _some(texts: Sequence[str]) -> str:
 # ------------------------------------------------------------------------------- proof and report
 
 
-def _audited(cells: _Cells, choice: complementary.Choice) -> dict[str, Any]:
-    """Both audits once more, of everything that is hidden. Raises Exposed and AuditFailed."""
-    system = cells.system
-    unknown = choice.hidden & ~choice.known
-    exposed = np.flatnonzero((choice.hidden | system.fixed) & choice.exposed & (system.need > 0))
+def _audited(
+    cells: _Cells, choice: complementary.Choice, told: complementary.Choice
+) -> dict[str, Any]:
+    """Both audits once more, of all that is hidden, for both readers.
+
+    Raises Exposed and AuditFailed.
+    """
+    system, hidden = cells.system, choice.hidden | cells.system.fixed
+    is_exposed = (choice.exposed & (system.need > 0)) | told.exposed
+    exposed = np.flatnonzero(hidden & is_exposed)
     if len(exposed) and cells.declared.policy.exposed == "refused":
         raise Exposed(
             f"public numbers tell {len(exposed)} hidden ones, or too nearly: "
             f"{_some([cells.named(cell) for cell in exposed])}. Make fewer numbers public, or "
             "accept it with `exposed: reported` in the policy; nothing was protected"
         )
+    unknown = choice.hidden & ~choice.known
     asked = unknown & (system.need > 0) & ~choice.exposed
-    told = audit.recoverable(system, unknown, seed=1) & asked
-    tight, open_ = audit.narrow(system, unknown, asked & ~told)
-    failed = np.flatnonzero(told | tight)
+    out = audit.recoverable(system, unknown, seed=1) & asked
+    tight, open_ = audit.narrow(system, unknown, asked & ~out)
+    knowing = cells.as_told(choice)
+    also = unknown & ~told.known & (knowing.need > 0) & ~told.exposed
+    tight_told, open_told = audit.narrow(knowing, unknown & ~told.known, also & ~out)
+    failed = np.flatnonzero(out | tight | tight_told)
     if len(failed):
         lines = [
-            f"{cells.named(cell)}: {'can be worked out' if told[cell] else 'known too closely'} by "
+            f"{cells.named(cell)}: {'can be worked out' if out[cell] else 'known too closely'} by "
             f"{_some(list(_given_away_by(cells, unknown, cell)))}"
             for cell in failed[:TOLD]
         ]
@@ -601,11 +643,14 @@ def _audited(cells: _Cells, choice: complementary.Choice) -> dict[str, Any]:
             "equations": system.matrix.shape[0],
             "hidden": int(choice.hidden[: len(cells.value)].sum()),
             "audited": int(asked.sum()),
-            "rounds": choice.rounds,
-            "recoverable": int(told.sum()),
-            "too_narrow": int(tight.sum()),
-            "interval_unproven": int(open_.sum()),
-            "found_on_the_way": dict(sorted(choice.found.items())),
+            "rounds": choice.rounds + told.rounds,
+            "recoverable": int(out.sum()),
+            "too_narrow": int((tight | tight_told).sum()),
+            "interval_unproven": int((open_ | open_told).sum()),
+            "found_on_the_way": {
+                by: choice.found.get(by, 0) + told.found.get(by, 0)
+                for by in sorted({*choice.found, *told.found})
+            },
         },
         "exposed": [cells.named(cell) for cell in exposed],
     }
