@@ -1,7 +1,7 @@
 """How much protection hides, against the least that must be hidden and against practice by hand.
 
     python -m ops.utility                 120 small tables, the report that docs/disclosure.md has
-    python -m ops.utility --tables 30
+    python -m ops.utility --tables 30 --aims
 
 For each table of counts, four answers to the same question:
 
@@ -15,8 +15,9 @@ For each table of counts, four answers to the same question:
 algorithms for optimizing cell suppression in tabular data with linear constraints", Journal of the
 American Statistical Association 95, 2000): choose the cheapest set of cells so that every hidden
 number has a range of at least n for a reader of all others, none below zero. Which sets do not, is
-said by the dual of the reader's linear program, one cut at a time; HiGHS solves both. As in the
-engine no zero is hidden. Its points are kept within 20 n of the truth.
+said by the dual of the reader's linear program, one cut at a time; HiGHS solves both. A second
+reader, who is told which numbers are below n, must be left a range of 2 (docs/disclosure.md). As in
+the engine no zero is hidden. Its points are kept within 20 n of the truth.
 """
 
 from __future__ import annotations
@@ -179,20 +180,43 @@ def least(example: Example, cost: np.ndarray) -> np.ndarray:
         if done.x is None:
             raise RuntimeError(f"no set of cells protects the table: {done.message}")
         hidden = done.x > 0.5
-        fresh = [cut for cell in np.flatnonzero(hidden) if (cut := _cut(example, hidden, cell))
-                 is not None]  # fmt: skip
+        fresh = [
+            cut
+            for cell in np.flatnonzero(hidden)
+            for reader in _readers(example)
+            if (cut := _cut(example, hidden, cell, *reader)) is not None
+        ]
         if not fresh:
             return hidden
         cuts += fresh
 
 
-def _cut(example: Example, hidden: np.ndarray, cell: int) -> np.ndarray | None:
+def _readers(example: Example) -> list[tuple[np.ndarray, np.ndarray, float]]:
+    """By how much each hidden number may rise and fall as far as they know, and the range due."""
+    value, small = example.value, example.small
+    far = np.full(len(value), float(REACH * N))
+    return [
+        (far, np.minimum(value, far), float(N)),
+        (
+            np.where(small, N - 1 - value, far),
+            np.minimum(np.where(small, value - 1, np.maximum(value - N, 0)), far),
+            min(2.0, N - 2.0),
+        ),
+    ]
+
+
+def _cut(
+    example: Example,
+    hidden: np.ndarray,
+    cell: int,
+    rise: np.ndarray,
+    fall: np.ndarray,
+    due: float,
+) -> np.ndarray | None:
     """What any set of cells must meet to give this one its range, where this set does not.
 
     A row r of `r . x >= 0`, by weak duality: at no x is the range wider than r says.
     """
-    rise = np.full(len(hidden), float(REACH * N))
-    fall = np.minimum(example.value, REACH * N)
     weight, width = np.zeros(len(hidden)), 0.0
     for sign in (1, -1):
         goal = np.zeros(len(hidden))
@@ -208,23 +232,26 @@ def _cut(example: Example, hidden: np.ndarray, cell: int) -> np.ndarray | None:
         # The price of each bound: how much wider the range were, were the cell hidden and free.
         reduced = goal - example.matrix.T @ done.eqlin.marginals
         weight += np.where(reduced < 0, -reduced * rise, reduced * fall)
-    if width >= N - CLOSE:
+    if width >= due - CLOSE:
         return None
-    need = N - weight[cell]
+    need = due - weight[cell]
     cut = np.minimum(weight, need)
     cut[cell] = -need
     return cut
 
 
 def leaks(example: Example, hidden: np.ndarray) -> int:
-    """How many hidden numbers a reader knows more closely than within N."""
-    return sum(_cut(example, hidden, cell) is not None for cell in np.flatnonzero(hidden))
+    """How many hidden numbers one of the readers knows more closely than is due."""
+    return sum(
+        any(_cut(example, hidden, cell, *reader) is not None for reader in _readers(example))
+        for cell in np.flatnonzero(hidden)
+    )
 
 
 # ------------------------------------------------------------------------------------- measuring
 
 
-def measure(count: int, seed: int = SEED, *, is_of_one_aim: bool = True) -> pd.DataFrame:
+def measure(count: int, seed: int = SEED, *, is_of_one_aim: bool = False) -> pd.DataFrame:
     """A row for each table: cells and pupils that each answer hides, and its leaks.
 
     `is_of_one_aim` adds the fewest cells and the fewest pupils, each by a program of its own.
@@ -279,12 +306,13 @@ def report(found: pd.DataFrame) -> str:
                 f"| {100 * more(some, 'cells', 'least', answer):.1f} % "
                 f"| {100 * more(some, 'pupils', 'least', answer):.1f} % |"
             )
-    lines += [
-        "",
-        f"Against programs of one aim only: {100 * more(found, 'cells', 'least_cells'):.1f} % more "
-        f"cells than the fewest cells, {100 * more(found, 'pupils', 'least_pupils'):.1f} % more "
-        "pupils than the fewest pupils.",
-    ]
+    if "least_cells.cells" in found:
+        lines += [
+            "",
+            f"Against programs of one aim: {100 * more(found, 'cells', 'least_cells'):.1f} % more "
+            f"cells than the fewest cells, {100 * more(found, 'pupils', 'least_pupils'):.1f} % "
+            "more pupils than the fewest pupils.",
+        ]
     return "\n".join(lines)
 
 
@@ -292,9 +320,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--tables", type=int, default=120)
     parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--aims", action="store_true", help="also the fewest cells, and pupils")
     told = parser.parse_args()
     started = time.perf_counter()
-    print(report(measure(told.tables, told.seed)))
+    print(report(measure(told.tables, told.seed, is_of_one_aim=told.aims)))
     print(f"\n{time.perf_counter() - started:.0f} s")
     return 0
 

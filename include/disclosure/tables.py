@@ -31,7 +31,7 @@ SAME = 1e-6
 # So many errors are told at once.
 TOLD = 10
 # Systems of at most so many cells are thinned: each trial is an audit.
-THINNED = 2_000
+THINNED = 600
 # Who knows which hidden numbers are below n is left a range so wide: three whole numbers or more.
 LEFT = 2.0
 ADDED = ("status", "rule")
@@ -89,14 +89,36 @@ def _protected(cells: _Cells) -> tuple[complementary.Choice, complementary.Choic
 
     What the ones ask to be hidden the others are asked about, until it is enough for both.
     """
-    hidden, is_thinned = cells.hidden, cells.system.cells <= THINNED
+    hidden = cells.hidden
     while True:
-        choice = complementary.protect(cells.system, hidden, is_thinned=is_thinned)
-        system = cells.as_told(choice)
-        told = complementary.protect(system, choice.hidden, is_thinned=is_thinned)
+        choice = complementary.protect(cells.system, hidden, is_thinned=False)
+        told = complementary.protect(cells.as_told(choice), choice.hidden, is_thinned=False)
         if (told.hidden == choice.hidden).all():
-            return choice, told
+            break
         hidden = told.hidden
+    if cells.system.cells <= THINNED and not (choice.exposed | told.exposed).any():
+        choice.hidden = told.hidden = _thinned(cells, choice)
+    return choice, told
+
+
+def _thinned(cells: _Cells, choice: complementary.Choice) -> np.ndarray:
+    """What is hidden, less what neither reader needs to have hidden: the dearest first."""
+    system, knowing, hidden = cells.system, cells.as_told(choice), choice.hidden
+    first = system.spread(cells.hidden & (~system.fixed | system.virtual))
+    extra = np.flatnonzero(hidden & ~first & ~system.virtual)
+    for cell in extra[np.argsort(-system.cost[extra], kind="stable")]:
+        trial = hidden & ~system.virtual | first
+        trial[cell] = False
+        trial = system.spread(trial)
+        asked, also = trial & (system.need > 0), trial & (knowing.need > 0)
+        if (audit.recoverable(system, trial) & asked).any():
+            continue
+        # What is not known of either is not let pass for the sake of one number more.
+        if any(it.any() for it in audit.narrow(knowing, trial, also)):
+            continue
+        if not any(it.any() for it in audit.narrow(system, trial, asked)):
+            hidden = trial
+    return hidden
 
 
 def _frame(table: Any) -> pd.DataFrame:
