@@ -1,15 +1,20 @@
-"""`make bench`: what the DAGs cost, against the same work in one bare script.
+"""`make bench`: how protection grows with a state, and what the DAGs cost.
 
-    python -m ops.bench            both, each in a process and a STATEWIDE_HOME of its own
-    python -m ops.bench bare ...   the bare script alone: the same functions, in order
+    python -m ops.bench                      all of it
+    python -m ops.bench protection           drawn states (ops/large_state.py), each twice the last
+    python -m ops.bench protection 2500 5    one state of so many schools and years
+    python -m ops.bench dags                 the DAGs against the same work in one bare script
+    python -m ops.bench bare ...             the bare script alone: the same functions, in order
 
-Uses North Carolina 2019 where the publisher's files lie beside the checkout (../shared/data), else
-the fictitious state.
+Each is a process of its own. The DAGs' part uses North Carolina 2019 where the publisher's files
+lie beside the checkout (../shared/data), else the fictitious state.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import resource
 import subprocess
 import sys
 import tempfile
@@ -17,10 +22,69 @@ import time
 from collections import defaultdict
 from pathlib import Path
 
-from include.registry import states
-from ops import configuration
+from include.registry import Disclosure, states
+from ops import configuration, large_state
 
 REAL = configuration.ROOT.parent / "shared" / "data"
+# States are doubled from so many schools until one takes the processor more than so many seconds.
+FIRST = 25
+LARGEST = 800
+PATIENCE = 60.0
+COLUMNS = ("schools", "years", "rows", "cells", "hidden", "seconds", "of processor",
+           "ms a row", "x the last", "peak GB", "visible", "unproven")  # fmt: skip
+
+
+def protection(sizes: list[tuple[int, int]] | None = None) -> None:
+    """How long protecting and auditing takes, by size. Prints a row for each state.
+
+    `x the last` is by how much the processor's time per row grew: 1.00 is growth in step.
+    """
+    print("protection, by size\n  " + "".join(f"{name:>13}" for name in COLUMNS), flush=True)
+    doubling = [(FIRST << i, 1) for i in range(20) if FIRST << i <= LARGEST]
+    last = None
+    for schools, years in sizes or doubling:
+        with tempfile.TemporaryDirectory(prefix="statewide-bench-") as folder:
+            path = Path(folder) / "state.duckdb"
+            made = large_state.create(path, schools, years)
+            # In a process of its own, or the peak were that of drawing it.
+            done = subprocess.run(
+                [sys.executable, "-m", "ops.bench", "decide", str(path)],
+                cwd=configuration.ROOT,
+                capture_output=True,
+                text=True,
+            )
+        if done.returncode:
+            raise SystemExit(f"{schools} schools: protection failed:\n{done.stderr[-3000:]}")
+        told = json.loads(done.stdout.splitlines()[-1])
+        by_row = 1000 * told["processor"] / made["rows"]
+        row = (
+            f"{schools:,}", years, f"{made['rows']:,}", f"{told['cells']:,}",
+            f"{told['hidden']:,}", f"{told['seconds']:.1f}", f"{told['processor']:.1f}",
+            f"{by_row:.3f}", "" if last is None else f"{by_row / last:.2f}",
+            f"{told['peak']:.2f}", f"{100 * told['visible']:.1f} %", f"{told['unproven']:,}",
+        )  # fmt: skip
+        print("  " + "".join(f"{text!s:>13}" for text in row), flush=True)
+        last = by_row
+        if told["processor"] > PATIENCE:
+            return
+
+
+def _decide(path: Path) -> None:
+    outcome, seconds, peak = large_state.protect(path, Disclosure())
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    print(
+        json.dumps(
+            {
+                "cells": outcome.cells,
+                "hidden": outcome.hidden,
+                "unproven": outcome.unproven,
+                "visible": outcome.counts_visible / outcome.counts,
+                "seconds": seconds,
+                "processor": used.ru_utime + used.ru_stime,
+                "peak": peak,
+            }
+        )
+    )
 
 
 def bare(state: str, school_year: int) -> None:
@@ -95,10 +159,22 @@ def compare() -> None:
 
 
 def main() -> int:
-    if sys.argv[1:2] == ["bare"]:
-        bare(sys.argv[2], int(sys.argv[3]))
-    else:
-        compare()
+    match sys.argv[1:]:
+        case ["bare", state, year]:
+            bare(state, int(year))
+        case ["decide", path]:
+            _decide(Path(path))
+        case ["protection", schools, years]:
+            protection([(int(schools), int(years))])
+        case ["protection"]:
+            protection()
+        case ["dags"]:
+            compare()
+        case []:
+            protection()
+            compare()
+        case _:
+            raise SystemExit(__doc__)
     return 0
 
 

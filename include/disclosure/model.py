@@ -214,8 +214,12 @@ def tables(connection: duckdb.DuckDBPyConnection, catalog: str, schema: str) -> 
 def check(connection: duckdb.DuckDBPyConnection, catalog: str) -> None:
     """Look whether the facts of a build are what the rules of protection were written for.
 
-    Raises Unprotected naming every table, column or status without a rule.
+    Raises Unprotected naming every table, column or status without a rule, and what of the facts
+    cannot be protected as it is (inputs.py).
     """
+    # It reads the definitions of this module.
+    from include.disclosure import inputs
+
     for schema, needed in (
         ("intermediate", {FACTS, "int_organizations"}),
         ("marts", {"fct_metric", "dim_metric", "dim_organization"}),
@@ -242,3 +246,5 @@ def check(connection: duckdb.DuckDBPyConnection, catalog: str) -> None:
     ).fetchall()
     if odd:
         raise Unprotected(f"{FACTS}: unknown status {', '.join(status for (status,) in odd)}")
+    schema = f"{catalog}.intermediate"
+    inputs.check(connection, schema, f"{schema}.int_organizations", kinds(connection, catalog))
