@@ -55,20 +55,7 @@ judged as (
 final as (
 
     select
-        state,
-        school_year,
-        'suspension_risk_ratio' as metric_id,
-        org_level,
-        org_id,
-        group_category,
-        group_value,
-        cast(null as double) as numerator,
-        cast(null as double) as denominator,
-        case when method_status = 'reported' then found end as value,
-        method_status as status,
-        source_loads,
-        cast(null as double) as value_lower,
-        cast(null as double) as value_upper
+        {{ metric_columns('found', metric_id="'suspension_risk_ratio'", status='method_status') }}
     from judged
 
 )
