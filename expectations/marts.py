@@ -11,12 +11,15 @@ where there is none), `given` (the totals that the publisher itself gives) and `
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from great_expectations import ExpectationSuite
 
 from expectations.promise import NoRows, literal, query, shown
+from include import contradictions
+from include.contradictions import Finding
 
 # What states send, as the canonical subjects hold it.
 SUBJECTS = tuple(
@@ -131,13 +134,27 @@ def prepare(connection: Any, school_years: Iterable[int] = ()) -> None:
             nulls = ", ".join(f"null::{kind} as {column}" for column, kind in columns.items())
             source = f"select {nulls} where false"
         connection.execute(f"create view {view} as {source}")
+    contradictions.make_tables(connection)
+    if "build.contradictions.rows" in names:
+        for table in ("rows", "loads"):
+            connection.execute(
+                f"insert into contradictions.{table} from build.contradictions.{table}"
+            )
     connection.execute("create table expected_years (school_year integer)")
     for year in school_years:
         connection.execute("insert into expected_years values (?)", [year])
 
 
-def suite(override_reason: str | None = None) -> ExpectationSuite:
-    """The promises of one build's marts. With an `override_reason`, what vanished is a warning."""
+def suite(
+    override_reason: str | None = None,
+    beside: Sequence[Finding] = (),
+    max_bad_rows: Mapping[str, float] = MappingProxyType({}),
+) -> ExpectationSuite:
+    """The promises of one build's marts. With an `override_reason`, what vanished is a warning.
+
+    `beside` holds what rows of extracts promise beside other extracts, `max_bad_rows` by extract
+    the share of them that may break it.
+    """
     vanished = "warning" if override_reason else "critical"
     return ExpectationSuite(
         name="marts",
@@ -148,6 +165,7 @@ def suite(override_reason: str | None = None) -> ExpectationSuite:
             *_presence(vanished),
             *_drift(vanished),
             *_programs(),
+            *_beside(beside, max_bad_rows, vanished),
         ],
     )
 
@@ -397,6 +415,36 @@ def _programs() -> Iterator[NoRows]:
     )
 
 
+def _beside(
+    found: Sequence[Finding], max_bad_rows: Mapping[str, float], severity: str
+) -> Iterator[NoRows]:
+    """Rows that were accepted, and that other extracts contradict."""
+    for it in found:
+        rule = it.rule
+        aside = "set aside" if rule.otherwise == "quarantine" else "loaded and reported"
+        yield _promise(
+            f"{it.extract}: no row where {rule.reason} ({aside})",
+            f"select * from contradictions.rows where extract = {literal(it.extract)} "
+            f"and reason = {literal(rule.reason)}",
+            expected=rule.expected,
+            what_to_do=rule.what_to_do,
+            severity="warning",
+            observed=it.observed,
+        )
+    for extract in dict.fromkeys(it.extract for it in found):
+        share = max_bad_rows[extract]
+        yield _promise(
+            f"other extracts contradict at most {share:.0%} of the rows of {extract}",
+            f"select * from contradictions.loads where extract = {literal(extract)} "
+            f"and set_aside + odd > floor({share} * rows)",
+            expected=f"at most {share:.0%} of the rows of each file",
+            what_to_do="see that both files are of this school year; if they are, publish with a "
+            "reason",
+            severity=severity,
+            can_override=True,
+        )
+
+
 def _groups() -> str:
     """Each additive count whose exclusive groups are all reported: `parts` beside `total`."""
     categories, binary, people = _list(EXCLUSIVE), _list(BINARY), _list(PEOPLE)
@@ -491,6 +539,7 @@ def _promise(
     severity: str = "critical",
     can_override: bool = False,
     needs_approval: bool = False,
+    observed: str | None = None,
 ) -> NoRows:
     return NoRows(
         unexpected_rows_query=query(sql),
@@ -503,5 +552,6 @@ def _promise(
             "what_to_do": what_to_do,
             "can_override": can_override,
             "needs_approval": needs_approval,
+            "observed": observed,
         },
     )

@@ -189,7 +189,7 @@ def check_marts(state: str, build: str, override_reason: str | None = None) -> s
     `lake.data_docs`. Raises BrokenPromises and CheckErrored like `check`. With an
     `override_reason`, a metric or a school year that vanished warns instead of refusing.
     """
-    from include import warehouse
+    from include import contradictions, warehouse
 
     _reasoned(override_reason)
     from expectations import marts
@@ -211,9 +211,10 @@ def check_marts(state: str, build: str, override_reason: str | None = None) -> s
             }
         )
         marts.prepare(connection, loaded)
-        promises = _hold(
-            state, url, "fct_metric", marts.suite(override_reason), docs, build, names_people=False
-        )
+        beside = contradictions.found(connection, state)
+        shares = {name: it.max_bad_rows for name, it in registry.states()[state].extracts.items()}
+        suite = marts.suite(override_reason, beside, shares)
+        promises = _hold(state, url, "fct_metric", suite, docs, build, names_people=False)
     for promise in promises:
         if promise["outcome"] == "failed":
             promise["outcome"] = "warned" if promise["severity"] == "warning" else "broken"

@@ -101,6 +101,24 @@ class AcrossRows(Strict):
     otherwise: Literal["quarantine", "warn"] = "quarantine"
 
 
+class BesideOthers(Strict):
+    """A promise that a row keeps or breaks beside what else is loaded: other extracts, seeds, or
+    the extract's own years before. Judged when a build is made (`include.contradictions`), since
+    extracts are loaded in any order."""
+
+    # What it is held against: standard and reference extracts by name, seeds by file name. Only
+    # school years that all of those extracts have are judged.
+    of: tuple[str, ...] = ()
+    # SQL over `rows` (all that is loaded of this extract, every year) and the relations of `of`,
+    # that gives the `school_year` and `_row` of each row that breaks it.
+    rows: str
+    column: str
+    reason: str
+    expected: str
+    what_to_do: str
+    otherwise: Literal["quarantine", "warn"] = "quarantine"
+
+
 class Extract(Strict):
     """One file a year, and its promises."""
 
@@ -135,6 +153,8 @@ class Extract(Strict):
     row_rules: dict[str, str] = Field(default_factory=dict)
     # What no single row can show.
     across_rows: tuple[AcrossRows, ...] = ()
+    # What no single file can show.
+    beside: tuple[BesideOthers, ...] = ()
 
     @model_validator(mode="before")
     @classmethod
@@ -147,6 +167,7 @@ class Extract(Strict):
     @model_validator(mode="after")
     def _names_exist(self) -> Extract:
         named = [*self.key, *self.layout.positions, *(c for f in self.footers for c in f)]
+        named += [rule.column for rule in self.beside]
         if unknown := sorted(set(named) - set(self.columns)):
             raise ValueError(f"{', '.join(unknown)} named, but not declared under columns")
         for year in self.school_years:
@@ -182,7 +203,8 @@ class Extract(Strict):
     @property
     def fingerprint(self) -> str:
         """Changes whenever the same bytes could load differently."""
-        untold = {"description", "group", "school_years", "source", "rows", "due"}
+        # What is judged beside others is judged by each build anew.
+        untold = {"description", "group", "school_years", "source", "rows", "due", "beside"}
         told = self.model_dump(exclude=untold)
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 

@@ -275,7 +275,9 @@ def _manifest(state: str, build: str) -> dict[str, Any]:
         "release": f"{state}-{lake.digest(made_of)[:12]}",
         # What was warned of a file does not name the release; who reads its numbers wants it.
         "inputs": [
-            told_of | {"warnings": load.get("warnings", [])}
+            told_of
+            # Accepted rows that other files contradict, and that no number is made of.
+            | {"contradicted": load.get("contradicted", 0), "warnings": load.get("warnings", [])}
             for told_of, load in zip(inputs, loads, strict=True)
         ],
         "code": code,

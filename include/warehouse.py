@@ -21,7 +21,7 @@ from pathlib import Path
 
 import duckdb
 
-from include import dbt, lake, registry, shared_lake
+from include import contradictions, dbt, lake, registry, shared_lake
 
 ROOT = Path(__file__).parents[1]
 # What can change a number. DAGs and operations move bytes; they do not make them.
@@ -137,6 +137,7 @@ def show_lake(
         loaded.setdefault(load.extract, []).append((load, rows))
     for extract, declared in registry.states()[state].extracts.items():
         relations[_relation(state, extract)] = (extract, list(declared.columns))
+    connection.execute("create schema loaded")
     for relation, (extract, declared_columns) in relations.items():
         # The year that a file is for, not the one that its rows name, is the school year.
         columns = [column for column in declared_columns if column != "school_year"]
@@ -146,9 +147,14 @@ def show_lake(
             for load, rows in loaded.get(extract, [])
         ]
         connection.execute(
-            f'create view lake."{relation}" as '
+            f'create view loaded."{relation}" as '
             + (" union all ".join(parts) or _select(columns, None))
         )
+    shown = {extract: f'loaded."{relation}"' for relation, (extract, _) in relations.items()}
+    contradictions.set_aside(connection, state, shown)
+    for relation, (extract, _) in relations.items():
+        kept = contradictions.without(state, extract, shown[extract])
+        connection.execute(f'create view lake."{relation}" as {kept}')
 
     _show_rows_set_aside(connection, state, [load for load, _ in loads])
 
@@ -173,6 +179,11 @@ def _show_rows_set_aside(
         for load in loads
         if (file := _set_aside(state, load))
     ]
+    if registry.states()[state].organization:
+        parts.append(
+            "select school_year, organization as org_id, source_load from contradictions.rows "
+            "where otherwise = 'quarantine' and organization is not null"
+        )
     nothing = (
         "select null::integer as school_year, null::varchar as org_id, "
         "null::varchar as source_load where false"
@@ -246,10 +257,20 @@ def create(state: str) -> str:
         with duckdb.connect(str(part)) as connection:
             connection.execute("drop schema if exists staging cascade")
             connection.execute("drop schema if exists lake cascade")
+            connection.execute("drop schema if exists loaded cascade")
+            aside = contradictions.counts(connection)
             connection.execute("checkpoint")
         lake.write_json(
             folder / f"{build}.inputs.json",
-            [asdict(load) | {"warnings": lake.warnings(load)} for load in loads],
+            [
+                asdict(load)
+                | {
+                    "warnings": lake.warnings(load),
+                    # Of the rows that were accepted.
+                    "contradicted": aside.get((load.extract, load.school_year), 0),
+                }
+                for load in loads
+            ],
         )
         part.chmod(0o400)
         part.replace(finished)

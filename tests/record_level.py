@@ -187,9 +187,12 @@ def make_odd(folder: Path) -> None:
 
     def crosswalk(told: list[dict[str, str]]) -> list[dict[str, str]]:
         # A program that leads to nothing here, one that leads nowhere, one to an odd occupation.
-        kept = [row for row in told if row["cip"] not in ("48.0508", "52.0302", "46.0201")]
+        gone = ("48.0508", "52.0302", "46.0201")
+        # Their occupations are ones that no program leads to, like one that the labor file has.
+        kept = [row | {"cip": "99.9999"} if row["cip"] in gone else row for row in told]
         return [
             *kept,
+            told[0] | {"cip": "99.9999", "soc": "51-9997"},
             told[0] | {"cip": "48.0508", "soc": "51-9999"},
             told[0] | {"cip": "52.0302", "soc": "99-9999"},
             told[0] | {"cip": "46.0201", "soc": "51-9998"},
@@ -328,10 +331,25 @@ def make_odd(folder: Path) -> None:
 
     def directory(told: list[dict[str, str]]) -> list[dict[str, str]]:
         school = next(row for row in told if row["org_level"] == "SCH")
-        return [*told, school | {"org_id": "ODDSCHOOL", "nces_id": ""}]
+        with (folder / "student_enrollment.csv").open(newline="") as opened:
+            of_all_grades = {
+                row["school_id"]
+                for row in csv.DictReader(opened)
+                if row["student_id"].startswith("ODD")
+            }
+        widened = [
+            row | {"grade_low": "PK", "grade_high": "12"} if row["org_id"] in of_all_grades else row
+            for row in told
+        ]
+        return [*widened, school | {"org_id": "ODDSCHOOL", "nces_id": ""}]
 
-    _rewrite(folder / "directory.csv", directory)
+    def identification(told: list[dict[str, str]]) -> list[dict[str, str]]:
+        # Additional targeted support by itself, of as many schools as there are.
+        return [row | {"tsi": "N"} if row["atsi"] == "Y" else row for row in told]
+
     _rewrite(folder / "student_enrollment.csv", students)
+    _rewrite(folder / "directory.csv", directory)
+    _rewrite(folder / "identification.csv", identification)
     _rewrite(folder / "cte_enrollment.csv", courses)
     _rewrite(folder / "cte_outcome.csv", outcomes)
     _rewrite(folder / "cip_soc.csv", crosswalk)

@@ -6,8 +6,8 @@ import re
 import duckdb
 import pytest
 
-from include import identifiers, lake, quality, registry
-from tests.landing import HEADER, STATE, Landing
+from include import contradictions, identifiers, lake, quality, registry
+from tests.landing import EXTRACT, HEADER, STATE, Landing
 
 
 @pytest.fixture
@@ -169,6 +169,8 @@ class Marts:
         self.given = []
         # CIP codes of the crosswalk, those that lead to occupations, and regions with vintages.
         self.crosswalk, self.leading, self.market = [], [], []
+        # Rows of the extract's file, and how many of them other files contradict.
+        self.judged = None
         self.organizations = [(2019, "SEA", "SEA", None)]
         for lea in "AB":
             self.organizations.append((2019, "LEA", lea, "SEA"))
@@ -242,6 +244,18 @@ class Marts:
                 for row in rows:
                     values = ", ".join(repr(value) for value in row)
                     connection.execute(f"insert into {table.split()[0]} values ({values})")
+            if self.judged:
+                contradictions.make_tables(connection)
+                rows, aside = self.judged
+                connection.execute(
+                    "insert into contradictions.loads values (?, 2019, 'ab', ?, ?, 0)",
+                    [EXTRACT, rows, aside],
+                )
+                connection.execute(
+                    "insert into contradictions.rows select ?, 2019, 'ab', 2 + range, null, "
+                    "'grade', 'no such grade', '', '', 'quarantine' from range(?)",
+                    [EXTRACT, aside],
+                )
             for given in self.given:
                 connection.execute(
                     "insert into intermediate.int_enrollment values (?, ?, ?, ?, ?, ?, 'reported')",
@@ -404,6 +418,38 @@ def test_a_region_of_two_vintages_is_reported(marts):
     marts.market = [(2019, "East", "2018"), (2019, "West", "2018"), (2019, "East", "2017")]
 
     assert marts.warn() == ["all figures of a region's labor market are of one vintage"]
+
+
+BESIDE = {
+    "rows": "select school_year, _row from rows where grade = '01'",
+    "column": "grade",
+    "reason": "no such grade",
+    "expected": "a grade",
+    "what_to_do": "ask",
+}
+
+
+def test_a_file_that_others_contradict_is_reported_row_by_row(marts, landing):
+    landing.declare(beside=[BESIDE], max_bad_rows=0.05)
+    marts.judged = (20, 1)
+
+    assert marts.warn() == [f"{EXTRACT}: no row where no such grade (set aside)"]
+    [told] = [it for it in marts.checks() if it["outcome"] == "warned"]
+    assert told["observed"] == f"1 row of {EXTRACT} 2019 (file ab): row 2, column grade"
+
+
+def test_a_file_that_others_contradict_in_many_rows_refuses_the_build(marts, landing):
+    landing.declare(beside=[BESIDE], max_bad_rows=0.05)
+    marts.judged = (19, 1)
+
+    told = marts.refuse()
+    assert f"other extracts contradict at most 5% of the rows of {EXTRACT}" in told
+    assert "publish with a reason" in told
+
+    # With one, which is kept, the rows stay out of the numbers all the same.
+    reason = "the directory is of the year before"
+    assert marts.check(override_reason=reason)
+    assert reason in {promise.get("overridden") for promise in marts.checks()}
 
 
 @pytest.mark.parametrize("value", [900.0, 200_000.0])

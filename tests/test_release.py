@@ -137,7 +137,8 @@ def test_the_manifest_tells_what_a_release_is_made_of(folder):
     assert manifest["format"] == 1
     assert manifest["inputs"] == [
         {"extract": "student_enrollment", "school_year": 2025, "sha256": "1" * 64,
-         "rows_in": 1012, "accepted": 1010, "quarantined": 2, "warnings": []}
+         "rows_in": 1012, "accepted": 1010, "quarantined": 2, "contradicted": 0,
+         "warnings": []}
     ]  # fmt: skip
     assert manifest["tables"]["fct_metric"]["rows"] == 3
     columns = {c["name"]: c["type"] for c in manifest["tables"]["fct_metric"]["columns"]}

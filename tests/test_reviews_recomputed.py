@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from tests.recomputation import reviews
-from tests.recomputation.reviews import Number, State
+from tests.recomputation.reviews import Number, State, Target
 from tests.recomputation.standard import Cell
 
 SEEDS = Path(__file__).parents[1] / "dbt_project" / "seeds"
@@ -229,3 +229,76 @@ def test_the_order_of_need_is_what_the_raw_files_say(built, states):
             assert [org for org in in_order if org in scores] == sorted(
                 scores, key=lambda org: (-scores[org], org)
             )
+
+
+def test_a_target_is_met_on_track_or_off_track_as_the_raw_files_say(built):
+    """The demo's targets name no organization: each is put to every one of its level."""
+    better = {row["metric_id"]: row["polarity"] for row in rows(SEEDS / "metrics.csv")}
+    agencies = {
+        year: {
+            row["org_id"]
+            for row in rows(built.raw / "zz" / str(year) / "directory.csv")
+            if row["org_level"] == "LEA"
+        }
+        for year in YEARS
+    }
+    expected = {}
+    for seed in rows(SEEDS / "performance_targets.csv"):
+        if seed["state"] != "zz":
+            continue
+        measure = (seed["metric_id"], seed["group_category"], seed["group_value"])
+        first = int(seed["baseline_year"])
+        for year in (year for year in YEARS if year >= first):
+            for org in [seed["org_id"]] if seed["org_id"] else sorted(agencies[year]):
+                organization = (seed["org_level"], org)
+                then, now = (
+                    exact(built, Cell(when, *organization, *measure)) for when in (first, year)
+                )
+                target = Target(
+                    first, then, int(seed["target_year"]), Fraction(seed["target_value"]),
+                    better[seed["metric_id"]],
+                )  # fmt: skip
+                wanted = target.expected(year)
+                expected[(year, *organization, *measure)] = (
+                    now and float(now), then and float(then), wanted and float(wanted),
+                    target.status(year, now),
+                )  # fmt: skip
+    found = {
+        tuple(told[:6]): told[6:]
+        for told in ask(
+            built,
+            "select school_year, org_level, org_id, metric_id, group_category, group_value, "
+            "nullif(value, 0), nullif(baseline_value, 0), expected_value, target_status "
+            "from marts.performance_target",
+        )
+    }
+
+    assert set(found) == set(expected)
+    for key, (*numbers, status) in expected.items():
+        assert found[key][3] == status, key
+        assert all(map(near, found[key], [one or None for one in numbers])), key
+
+
+def exact(built, cell: Cell) -> Fraction | None:
+    """A rate as the raw files tell it, not rounded."""
+    told = built.expected.get(cell)
+    if told is None or not told.denominator:
+        return None
+    return Fraction(told.numerator) / Fraction(told.denominator)
+
+
+@pytest.mark.parametrize(
+    ("polarity", "value", "status"),
+    [
+        ("lower_is_better", Fraction(16, 100), "on_track"),
+        ("lower_is_better", Fraction(1601, 10000), "off_track"),
+        ("lower_is_better", Fraction(10, 100), "met"),
+        ("lower_is_better", None, None),
+    ],
+)
+def test_the_second_road_knows_the_way_to_a_target(polarity, value, status):
+    """From .18 to .10 over four years, in the first of them."""
+    way = Target(2024, Fraction(18, 100), 2028, Fraction(10, 100), polarity)
+
+    assert way.expected(2025) == Fraction(16, 100)
+    assert way.status(2025, value) == status

@@ -33,3 +33,60 @@
         else 'not_applicable'
     end
 {%- endmacro %}
+
+{# Rows of schools, each for the LEA that the school belongs to and for the state; `school_id` is the school. #}
+{% macro schools_of_each(schools, organizations) %}
+    select schools.*, 'LEA' as org_level, organizations.parent_org_id as org_id
+    from {{ schools }} as schools
+    inner join {{ organizations }} as organizations
+        on
+            schools.state = organizations.state
+            and schools.school_year = organizations.school_year
+            and schools.school_id = organizations.org_id
+            and organizations.org_level = 'SCH'
+
+    union all
+
+    select schools.*, 'SEA' as org_level, organizations.org_id
+    from {{ schools }} as schools
+    inner join {{ organizations }} as organizations
+        on
+            schools.state = organizations.state
+            and schools.school_year = organizations.school_year
+            and organizations.org_level = 'SEA'
+{% endmacro %}
+
+{#
+    The columns of a metric that is made of metrics: a value exactly where its status is reported, and no bounds.
+    Whatever goes by another name than its column is given as SQL.
+#}
+{% macro metric_columns(
+    value,
+    metric_id='metric_id',
+    group_category='group_category',
+    group_value='group_value',
+    numerator='cast(null as double)',
+    denominator='cast(null as double)',
+    status='status',
+    source_loads='source_loads'
+) -%}
+    state,
+    school_year,
+    {{ metric_id }} as metric_id,
+    org_level,
+    org_id,
+    {{ group_category }} as group_category,
+    {{ group_value }} as group_value,
+    {{ numerator }} as numerator,
+    {{ denominator }} as denominator,
+    case when {{ status }} = 'reported' then {{ value }} end as value,
+    {{ status }} as status,
+    {{ source_loads }} as source_loads,
+    cast(null as double) as value_lower,
+    cast(null as double) as value_upper
+{%- endmacro %}
+
+{# What is told beside a value, and not where there is none. #}
+{% macro if_reported(amount) -%}
+    case when status = 'reported' then {{ amount }} end
+{%- endmacro %}

@@ -41,3 +41,10 @@
         else 'SCH'
     end
 {%- endmacro %}
+
+{# The publisher's codes of student groups, each with the group that it is. #}
+{% macro nc_groups() %}
+    select code as subgroup, group_category, group_value
+    from {{ ref('code_set') }}
+    where state = 'nc' and code_set = 'subgroup' and group_category is not null
+{% endmacro %}

@@ -73,12 +73,20 @@ LEADS_TO = {
     "52.0302": ("43-3031",),
     "52.1801": ("41-2031", "41-4012", "43-4051"),
 }
+# The code under which the crosswalk lists occupations without a program.
+NO_PROGRAM = "99.9999"
 
 
 def write_crosswalk(year: int, writers: Writers) -> None:
-    """Write which programs lead to which occupations: few, of the many that the real file has."""
+    """Write which programs lead to which occupations: few, of the many that the real file has.
+
+    Like the real file, it has every occupation: those that no program leads to under NO_PROGRAM.
+    """
     titles = {soc: title.replace(",", "") for soc, title, *_ in OCCUPATIONS}
-    pairs = [(cip, soc, titles[soc]) for cip, found in LEADS_TO.items() for soc in found]
+    reached = {soc for found in LEADS_TO.values() for soc in found}
+    others = tuple(soc for soc in titles if soc not in reached)
+    leads_to = LEADS_TO | {NO_PROGRAM: others}
+    pairs = [(cip, soc, titles[soc]) for cip, found in leads_to.items() for soc in found]
     columns = zip(("cip", "soc", "soc_title"), zip(*pairs, strict=True), strict=True)
     writers[year, "cip_soc"].write({name: pa.array(values) for name, values in columns})
 

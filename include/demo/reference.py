@@ -65,8 +65,13 @@ def _county(it: Organizations) -> np.ndarray:
     return np.where(it.lea_is_charter, it.lea_host, own) % len(TREES)
 
 
-def write_lea_reference(plan: Plan, it: Organizations, year: int, writers: Writers) -> None:
-    """Labor costs, child poverty and land; of a charter's neighborhood nobody estimates poverty."""
+def write_lea_reference(
+    plan: Plan, it: Organizations, year: int, spent: np.ndarray, writers: Writers
+) -> None:
+    """Labor costs, child poverty, land, and what each LEA `spent`, in cents.
+
+    Of a charter's neighborhood nobody estimates poverty.
+    """
     rng = plan.rng(8)
     leas = len(it.lea_ids)
     # Wages are higher where fewer are poor; one index for a county, of the latest year there is.
@@ -87,6 +92,7 @@ def write_lea_reference(plan: Plan, it: Organizations, year: int, writers: Write
             "saipe_children_in_poverty": pa.array(poor, mask=~known),
             "saipe_vintage": pa.array([str(year - 2) if told else None for told in known]),
             "county_square_miles": pa.array([f"{one:.0f}" for one in miles[_county(it)]]),
+            "control_total": pa.array([f"{one // 100}.{one % 100:02}" for one in spent]),
         }
     )
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import yaml
 
+from include import contradictions
 from include.registry import STANDARD, Column, Extract
 
 # The order in which an engineer meets them: organizations, students, programs, staff, money.
@@ -25,7 +26,7 @@ ORDER = (
     "labor_market",
 )
 
-# What cannot be seen in one row, by the extract that it is about.
+# What nothing here looks at, by the extract that it is about.
 ACROSS_ROWS = {
     "directory": (
         "Every `parent_org_id` is an LEA of the same file.",
@@ -37,7 +38,6 @@ ACROSS_ROWS = {
     ),
     "identification": ("Every `org_id` is a school of the directory.",),
     "student_enrollment": (
-        "Every `school_id` is a school of the directory, of that `lea_id`, and offers the grade.",
         "Attributes of one student do not contradict each other on rows of the same day.",
     ),
     "graduation_cohort": (
@@ -45,27 +45,20 @@ ACROSS_ROWS = {
         "Who had graduated in last year's file has graduated in this one.",
     ),
     "cte_enrollment": (
-        "Every student is enrolled at the school in `student_enrollment`.",
         "`prior_courses` of a program is the same in all its rows of a student, and never falls.",
-        "A `program` has one `cip` and one `cluster`; the CIP code exists.",
-    ),
-    "cte_outcome": (
-        "`is_concentrator` agrees with two completed courses of the program in `cte_enrollment`.",
+        "A `program` has one `cip` and one `cluster`.",
     ),
     "work_based_learning": ("An employer has one `employer_id`, in `cte_outcome` as well.",),
-    "work_ethic": (
-        "Every standard of the version has a row for each student who takes part.",
-        "Every `standard` and `step` of the `version` is in the seed `work_ethic_standards`.",
-    ),
-    "staff_assignment": ("`prior_years` of a person never falls from one year to the next.",),
-    "finance_ledger": (
-        "Schools and CENTRAL together are within 0.5 % of the LEA's control total.",
-        "Spending per pupil of a school lies between 0.4 and 2.5 times the median of its LEA.",
-        "Spending at a school without members is reported.",
+    "work_ethic": ("Every standard of the version has a row for each student who takes part.",),
+}
+# What is looked at in the marts of a build, and reported.
+IN_MARTS = {
+    "cte_outcome": (
+        "`is_concentrator` against two completed courses of the program in `cte_enrollment`: the "
+        "table `cte_concentrator_discrepancy` lists what differs.",
     ),
     "labor_market": (
         "All rows of a region have one `vintage`.",
-        "The SOC code exists in SOC 2018.",
         "At least 95 % of concentrators are in programs that lead to an occupation listed.",
     ),
 }
@@ -93,6 +86,10 @@ This page is drawn from `include/standard/*.yml`, which are what files are held 
 - A row that breaks a promise is set aside with its reason, and the others are loaded. If more than
   the share below break one, or the file has lost more than the share below of its rows, the whole
   file is refused and the last good one stays.
+- A row that its own file allows and another one contradicts, such as a course of a student who is
+  not enrolled, is set aside by the build that reads both, in school years that both have. If more
+  than the share below of a file's rows are contradicted, the build is refused and the last release
+  stays, unless a person gives a reason.
 - Beside each CSV may lie a manifest of the same name, `.json`, with `rows`, `sha256`, `as_of` (date
   of the snapshot) and `submission` (number). Files that disagree with their manifest are refused.
 - Columns marked *personal* are replaced by keyed hashes (HMAC-SHA256 with the agency's own key) on
@@ -134,8 +131,20 @@ def _section(name: str, extract: Extract) -> str:
         f"- {rule.reason}" + (" (loaded and reported)" if rule.otherwise == "warn" else "")
         for rule in extract.across_rows
     ]
-    if across:
-        across = ["Rows of the file are set aside together where", "", *across, ""]
+    beside = [
+        f"- {rule.reason}: `{rule.column}` is to be {rule.expected}"
+        + (" (loaded and reported)" if rule.otherwise == "warn" else "")
+        for rule in contradictions.rules(extract)
+    ]
+    lists = {
+        "A row is set aside as one of these where the condition behind it does not hold:": rules,
+        "Rows of the file are set aside together where": across,
+        "Every build sets a row aside that other files contradict, where": beside,
+        "What every build reports:": [f"- {told}" for told in IN_MARTS.get(name, ())],
+        "What nothing here looks at, and the sender answers for:": [
+            f"- {told}" for told in ACROSS_ROWS.get(name, ())
+        ],
+    }
     return "\n".join(
         [
             f"## {name}",
@@ -150,15 +159,7 @@ def _section(name: str, extract: Extract) -> str:
             "| --- | --- | --- | --- | --- |",
             *rows,
             "",
-            "A row is set aside as one of these where the condition behind it does not hold:",
-            "",
-            *rules,
-            "",
-            *across,
-            "What no single row can show, and the sender answers for:",
-            "",
-            *(f"- {promise}" for promise in ACROSS_ROWS[name]),
-            "",
+            *(line for head, told in lists.items() if told for line in (head, "", *told, "")),
         ]
     )
 

@@ -59,6 +59,29 @@ def gaps(metrics: Mapping[Cell, Value]) -> dict[tuple[Cell, str], Gap]:
     return found
 
 
+# Of students, each in one group of a category or in none.
+STUDENTS = (
+    "race", "sex", "economic", "english_learner", "disability", "homeless", "foster", "military",
+    "migrant",
+)  # fmt: skip
+
+
+def suspension_risk_ratios(metrics: Mapping[Cell, Value]) -> dict[Cell, Fraction | None]:
+    """Suspended students of a group over those of all others, each among its own; by the rate's
+    cell, None where there are too few to say."""
+    told = {
+        cell: (value.numerator, value.denominator)
+        for cell, value in metrics.items()
+        if cell.measure == "suspension_rate"
+    }
+    states = {cell[0]: cell.org_id for cell in told if cell.org_level == "SEA"}
+    return {
+        cell: _risk_ratio(told, cell, states).value
+        for cell in told
+        if cell.group_category in STUDENTS
+    }
+
+
 def _is_own(cell: Cell) -> bool:
     """A cluster's share of all students is no rate of the students of the cluster."""
     return not (cell.measure == "cte_concentration_rate" and cell.group_category in CATEGORIES[4:])
@@ -82,7 +105,8 @@ def _risk_ratio(told: Mapping, cell: Cell, states: Mapping[int, str]) -> Gap:
     if cell.org_level == "SEA":
         return Gap("others", None)
     above = cell._replace(org_level="SEA", org_id=states[cell.school_year])
-    others = _others(told, above)
+    # Who is described in two ways may be of a group at a school, and of another in the state.
+    others = _others(told, above) if above in told else (Fraction(0), Fraction(0))
     if not _is_enough((a, n)) or not _is_enough(others):
         return Gap("state", None)
     return Gap("state", a / n / (others[0] / others[1]))

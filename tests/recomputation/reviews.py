@@ -235,3 +235,35 @@ def priorities(
         score = sum(float(weights[name][0]) * needs[name][org] for name in there)
         scores[org] = (score / float(weight), weight / whole)
     return scores
+
+
+class Target(NamedTuple):
+    """What is to be reached, from where, and when."""
+
+    baseline_year: int
+    baseline: Fraction | None
+    target_year: int
+    target: Fraction
+    polarity: str
+
+    def expected(self, school_year: int) -> Fraction | None:
+        """Where the straight way from the baseline to the target is in that year."""
+        if self.baseline is None:
+            return None
+        gone = Fraction(school_year - self.baseline_year, self.target_year - self.baseline_year)
+        return self.baseline + (self.target - self.baseline) * min(gone, Fraction(1))
+
+    def status(self, school_year: int, value: Fraction | None) -> str | None:
+        """`met`, `on_track` or `off_track`; None where nobody can say."""
+
+        def reached(wanted: Fraction) -> bool:
+            return value <= wanted if self.polarity == "lower_is_better" else value >= wanted
+
+        if value is None:
+            return None
+        if reached(self.target):
+            return "met"
+        wanted = self.expected(school_year)
+        if wanted is None:
+            return None
+        return "on_track" if reached(wanted) else "off_track"

@@ -19,8 +19,8 @@ from tests.recomputation.standard import Amounts, Cell, Value
 SEGREGATED = ("race", "economic", "english_learner", "disability")
 GAPS = (
     "inexperienced_teacher_rate", "provisional_teacher_rate", "out_of_field_teacher_rate",
-    "stayer_rate", "leaver_rate", "inexperienced_principal_rate", "principal_turnover_3yr",
-    "chronic_absence_rate", "suspension_rate",
+    "stayer_rate", "mover_rate", "leaver_rate", "inexperienced_principal_rate",
+    "principal_turnover_3yr", "chronic_absence_rate", "suspension_rate",
 )  # fmt: skip
 METRICS = ("dissimilarity", "exposure", "teacher_parity", *(f"{rate}_equity_gap" for rate in GAPS))
 

@@ -162,10 +162,11 @@ def _region(rows: list[Row]) -> tuple[Fraction, Fraction, Fraction]:
 
 
 def leads_to(folder: Path) -> dict[str, list[str]]:
-    """The occupations of each program, by CIP code."""
+    """The occupations of each program, by CIP code; those that none leads to are under 99.9999."""
     found: dict[str, list[str]] = defaultdict(list)
     for row in standard.rows(folder, "cip_soc"):
-        found[row["cip"]].append(row["soc"])
+        if row["cip"] != "99.9999":
+            found[row["cip"]].append(row["soc"])
     return found
 
 

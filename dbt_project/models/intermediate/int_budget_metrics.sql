@@ -199,18 +199,11 @@ final as (
 )
 
 select
-    state,
-    school_year,
-    metric_id,
-    org_level,
-    org_id,
-    group_category,
-    group_value,
-    numerator,
-    denominator,
-    case when told_status = 'reported' then worked_out end as value,
-    told_status as status,
-    list_sort(list_distinct(loads)) as source_loads,
-    cast(null as double) as value_lower,
-    cast(null as double) as value_upper
+    {{ metric_columns(
+        'worked_out',
+        numerator='numerator',
+        denominator='denominator',
+        status='told_status',
+        source_loads='list_sort(list_distinct(loads))'
+    ) }}
 from final

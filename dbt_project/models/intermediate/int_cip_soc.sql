@@ -16,6 +16,8 @@ final as (
         soc_title,
         _file as source_load
     from crosswalk
+    -- Not a program: under it the crosswalk lists the occupations that no program leads to.
+    where cip <> '99.9999'
 
 )
 

@@ -17,20 +17,12 @@ final as (
         ('cte_gap_risk_ratio', 'risk_ratio', 'value'),
     ] -%}
     select
-        state,
-        school_year,
-        '{{ metric }}' as metric_id,
-        org_level,
-        org_id,
-        'rate*' || group_category as group_category,
-        metric_id || '*' || group_value as group_value,
-        cast(null as double) as numerator,
-        cast(null as double) as denominator,
-        {{ figure }} as value,
-        status,
-        source_loads,
-        cast(null as double) as value_lower,
-        cast(null as double) as value_upper
+        {{ metric_columns(
+            figure,
+            metric_id="'" ~ metric ~ "'",
+            group_category="'rate*' || group_category",
+            group_value="metric_id || '*' || group_value"
+        ) }}
     from gaps
     where method = '{{ method }}'
     {{ 'union all' if not loop.last }}

@@ -97,24 +97,7 @@ asked as (
 
 schools as (
 
-    select asked.*, 'LEA' as org_level, organizations.parent_org_id as org_id
-    from asked
-    inner join organizations
-        on
-            asked.state = organizations.state
-            and asked.school_year = organizations.school_year
-            and asked.school_id = organizations.org_id
-            and organizations.org_level = 'SCH'
-
-    union all
-
-    select asked.*, 'SEA' as org_level, organizations.org_id
-    from asked
-    inner join organizations
-        on
-            asked.state = organizations.state
-            and asked.school_year = organizations.school_year
-            and organizations.org_level = 'SEA'
+    {{ schools_of_each('asked', 'organizations') | trim }}
 
 ),
 
@@ -308,20 +291,7 @@ told as (
 final as (
 
     select
-        state,
-        school_year,
-        metric_id,
-        org_level,
-        org_id,
-        group_category,
-        group_value,
-        cast(null as double) as numerator,
-        cast(null as double) as denominator,
-        case when status = 'reported' then gap end as value,
-        status,
-        source_loads,
-        cast(null as double) as value_lower,
-        cast(null as double) as value_upper
+        {{ metric_columns('gap') }}
     from told
 
 )

@@ -369,18 +369,5 @@ final as (
 )
 
 select
-    state,
-    school_year,
-    metric_id,
-    org_level,
-    org_id,
-    group_category,
-    group_value,
-    cast(null as double) as numerator,
-    cast(null as double) as denominator,
-    case when status = 'reported' then worked_out end as value,
-    status,
-    source_loads,
-    cast(null as double) as value_lower,
-    cast(null as double) as value_upper
+    {{ metric_columns('worked_out') }}
 from final

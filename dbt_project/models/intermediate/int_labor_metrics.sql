@@ -153,20 +153,9 @@ shares as (
 final as (
 
     select
-        state,
-        school_year,
-        metric_id,
-        org_level,
-        org_id,
-        group_category,
-        group_value,
-        case when status = 'reported' then numerator end as numerator,
-        case when status = 'reported' then denominator end as denominator,
-        case when status = 'reported' then numerator / denominator end as value,
-        status,
-        source_loads,
-        cast(null as double) as value_lower,
-        cast(null as double) as value_upper
+        {{ metric_columns(
+            'numerator / denominator', numerator=if_reported('numerator'), denominator=if_reported('denominator')
+        ) }}
     from shares
 
 )

@@ -50,20 +50,12 @@ judged as (
 final as (
 
     select
-        state,
-        school_year,
-        'teacher_parity' as metric_id,
-        org_level,
-        org_id,
-        group_category,
-        group_value,
-        case when status = 'reported' then share_of_teachers end as numerator,
-        case when status = 'reported' then share_of_students end as denominator,
-        case when status = 'reported' then share_of_teachers / share_of_students end as value,
-        status,
-        source_loads,
-        cast(null as double) as value_lower,
-        cast(null as double) as value_upper
+        {{ metric_columns(
+            'share_of_teachers / share_of_students',
+            metric_id="'teacher_parity'",
+            numerator=if_reported('share_of_teachers'),
+            denominator=if_reported('share_of_students')
+        ) }}
     from judged
 
 )

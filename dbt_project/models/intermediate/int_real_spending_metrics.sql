@@ -113,20 +113,15 @@ together as (
 final as (
 
     select
-        state,
-        school_year,
-        'ppe_real' as metric_id,
-        org_level,
-        org_id,
-        'all' as group_category,
-        'all' as group_value,
-        case when status = 'reported' then numerator end as numerator,
-        case when status = 'reported' then denominator end as denominator,
-        case when status = 'reported' then numerator / denominator end as value,
-        status,
-        list_sort(source_loads) as source_loads,
-        cast(null as double) as value_lower,
-        cast(null as double) as value_upper
+        {{ metric_columns(
+            'numerator / denominator',
+            metric_id="'ppe_real'",
+            group_category="'all'",
+            group_value="'all'",
+            numerator=if_reported('numerator'),
+            denominator=if_reported('denominator'),
+            source_loads='list_sort(source_loads)'
+        ) }}
     from together
 
 )

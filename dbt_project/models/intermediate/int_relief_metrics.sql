@@ -167,20 +167,14 @@ together as (
 final as (
 
     select
-        state,
-        school_year,
-        metric_id,
-        org_level,
-        org_id,
-        'all' as group_category,
-        'all' as group_value,
-        case when status in ('reported', 'not_applicable') then numerator end as numerator,
-        case when status in ('reported', 'not_applicable') then denominator end as denominator,
-        case when status = 'reported' then numerator / denominator end as value,
-        status,
-        list_sort(list_distinct(coalesce(source_loads, []))) as source_loads,
-        cast(null as double) as value_lower,
-        cast(null as double) as value_upper
+        {{ metric_columns(
+            'numerator / denominator',
+            group_category="'all'",
+            group_value="'all'",
+            numerator="case when status in ('reported', 'not_applicable') then numerator end",
+            denominator="case when status in ('reported', 'not_applicable') then denominator end",
+            source_loads='list_sort(list_distinct(coalesce(source_loads, [])))'
+        ) }}
     from together
 
 )

@@ -68,24 +68,7 @@ schools as (
 
 schools_of_each as (
 
-    select schools.*, 'LEA' as org_level, organizations.parent_org_id as org_id
-    from schools
-    inner join organizations
-        on
-            schools.state = organizations.state
-            and schools.school_year = organizations.school_year
-            and schools.school_id = organizations.org_id
-            and organizations.org_level = 'SCH'
-
-    union all
-
-    select schools.*, 'SEA' as org_level, organizations.org_id
-    from schools
-    inner join organizations
-        on
-            schools.state = organizations.state
-            and schools.school_year = organizations.school_year
-            and organizations.org_level = 'SEA'
+    {{ schools_of_each('schools', 'organizations') | trim }}
 
 ),
 
@@ -141,39 +124,18 @@ judged as (
 final as (
 
     select
-        state,
-        school_year,
-        'dissimilarity' as metric_id,
-        org_level,
-        org_id,
-        group_category,
-        group_value,
-        cast(null as double) as numerator,
-        cast(null as double) as denominator,
-        case when status = 'reported' then dissimilarity end as value,
-        status,
-        source_loads,
-        cast(null as double) as value_lower,
-        cast(null as double) as value_upper
+        {{ metric_columns('dissimilarity', metric_id="'dissimilarity'") }}
     from judged
 
     union all by name
 
     select
-        state,
-        school_year,
-        'exposure' as metric_id,
-        org_level,
-        org_id,
-        group_category,
-        group_value,
-        case when status = 'reported' then met end as numerator,
-        case when status = 'reported' then all_of_group end as denominator,
-        case when status = 'reported' then met / all_of_group end as value,
-        status,
-        source_loads,
-        cast(null as double) as value_lower,
-        cast(null as double) as value_upper
+        {{ metric_columns(
+            'met / all_of_group',
+            metric_id="'exposure'",
+            numerator=if_reported('met'),
+            denominator=if_reported('all_of_group')
+        ) }}
     from judged
 
 )

@@ -13,6 +13,7 @@
     'int_budget_metrics',
     'int_real_spending_metrics',
     'int_child_poverty_metrics',
+    'int_suspension_metrics',
 ] -%}
 
 with

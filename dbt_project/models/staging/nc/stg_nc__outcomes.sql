@@ -32,9 +32,7 @@ directory as (
 
 groups as (
 
-    select code as subgroup, group_category, group_value
-    from {{ ref('code_set') }}
-    where state = 'nc' and code_set = 'subgroup' and group_category is not null
+    {{ nc_groups() | trim }}
 
 ),
 
