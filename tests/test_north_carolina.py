@@ -22,6 +22,7 @@ from tests.recomputation import equity, north_carolina
 DATA = Path(
     os.environ.get("STATEWIDE_TEST_DATA") or Path(__file__).parents[2] / "shared" / "data"
 ).resolve()
+SEEDS = Path(__file__).parents[1] / "dbt_project" / "seeds"
 YEARS = (2018, 2019)
 CELL = ["org_level", "org_id", "group_category", "group_value"]
 
@@ -377,3 +378,90 @@ def test_a_program_is_justified_by_the_crosswalk(marts):
     assert "51-4121" in set(found["soc"]) <= welding
     assert set(found["completers_status"]) == {"not_collected"}
     assert set(found["ratio_status"]) == {"not_collected"}
+
+
+def test_a_district_is_in_the_county_of_its_schools_and_the_area_of_the_county(marts, year):
+    """By the raw directory and the seed; the county of several counties is none."""
+    directory = north_carolina.file(DATA, year, "rcd_location")
+    schools = directory[directory["agency_level"] == "SCH"]
+    lea = schools["lea_code"].where(schools["lea_code"] != "CH", schools["org_id"])
+    counties = schools.groupby(lea)["county"].agg(set)
+    area = pd.read_csv(SEEDS / "nc_counties.csv", dtype=str).set_index("county")["region"]
+    found = marts.execute(
+        "select org_id, county, region from marts.dim_organization "
+        "where org_level = 'LEA' and school_year = ?",
+        [year],
+    ).df()
+    found = found.set_index("org_id").reindex(counties.index)
+
+    for org_id, names in counties.items():
+        [county] = names if len(names) == 1 else [None]
+        told = found.loc[org_id].where(found.loc[org_id].notna(), None)
+        of_area = area.get(county)
+        assert told["county"] == county, org_id
+        assert told["region"] == (None if pd.isna(of_area) else of_area), org_id
+    assert found["region"].notna().sum() > 180
+    # What did not match, by name: the only county that is none.
+    assert set(schools["county"].dropna()) - set(area.index) <= {"Statewide"}
+
+
+def test_the_seed_of_counties_has_every_county_once_and_areas_that_the_wage_file_knows():
+    seed = pd.read_csv(SEEDS / "nc_counties.csv", dtype=str)
+    fips = pd.read_csv(DATA / "nc" / "reference" / "FIPS_Codes.csv", dtype=str)
+    wages = pd.read_csv(DATA / "reference" / "oews_may2025_nc_ct_us.csv", dtype=str)
+    areas = set(wages.loc[wages["state_code"] == "37", "area_name"])
+    named = fips["RegionName"].str.removesuffix(" County")
+    codes = pd.read_csv(SEEDS / "code_set.csv", dtype=str)
+    codes = codes[(codes["state"] == "nc") & (codes["code_set"] == "county")]["code"]
+
+    assert dict(zip(seed["county"], seed["county_fips"], strict=True)) == dict(
+        zip(named, fips["GeoFIPS"], strict=True)
+    )
+    assert set(codes) == {*seed["county"], "Statewide"}
+    unknown = set(seed["region"].dropna()) - areas
+    assert unknown == {"Virginia Beach-Chesapeake-Norfolk, VA-NC"}
+    # Every metropolitan area of the wage file has its counties.
+    metropolitan = {name for name in areas if name.endswith(("NC", "NC-SC"))}
+    assert metropolitan == set(seed["region"].dropna()) - unknown
+
+
+def test_counties_are_where_the_older_list_has_them_but_for_those_that_moved():
+    """The list beside the files is of the areas before 2023; what differs is known by name."""
+    seed = pd.read_csv(SEEDS / "nc_counties.csv", dtype=str).set_index("county")["region"]
+    fips = pd.read_csv(DATA / "nc" / "reference" / "FIPS_Codes.csv", dtype=str)
+    before = fips.set_index(fips["RegionName"].str.removesuffix(" County"))["Metro"]
+    first = seed.str.split(",").str[0].str.split("-").str[0]
+    micropolitan = before.notna() & seed.isna()
+    same = (first == before.str.split("-").str[0]) | (before.isna() & seed.isna())
+    moved = set(seed.index[~same.reindex(seed.index) & ~micropolitan.reindex(seed.index)])
+
+    assert moved == {"Anson", "Brunswick", "Camden"}
+    # Left their metropolitan area: no area of the survey is known for them.
+    assert {"Haywood", "Craven", "Jones", "Pamlico"} <= set(seed.index[seed.isna()])
+
+
+def test_a_districts_labor_market_is_that_of_its_area(marts):
+    """Jobs in high-wage occupations over jobs in occupations of which the wage is told."""
+    wages = pd.read_csv(DATA / "reference" / "oews_may2025_nc_ct_us.csv", dtype=str)
+    wages = wages[wages["state_code"] == "37"]
+    median = pd.to_numeric(wages["a_median"], errors="coerce")
+    jobs = pd.to_numeric(wages["tot_emp"], errors="coerce")
+    whole = wages["occ_code"] == "000000"
+    of_area = wages["area_name"].map(dict(zip(wages["area_name"][whole], median[whole], strict=True)))
+    known = (wages["display_level"] == "3") & (median.notna() | (wages["fn_amed"] == "5"))
+    high = known & ((median >= of_area) | (wages["fn_amed"] == "5"))
+    share = jobs[high].groupby(wages["area_name"]).sum() / jobs[known].groupby(
+        wages["area_name"]
+    ).sum()
+    found = marts.execute(
+        "select org_id, region, value, status from marts.fct_metric "
+        "join marts.dim_organization using (state, school_year, org_level, org_id) "
+        "where metric_id = 'labor_high_wage' and org_level = 'LEA' and school_year = 2019 "
+        "and group_category = 'all'"
+    ).df()
+    told = found[found["region"].isin(share.index)]
+
+    assert len(told) > 180
+    assert np.allclose(told["value"].astype(float), told["region"].map(share), rtol=1e-9)
+    # Districts whose area is not known, or not in the file, were never told; none is missing.
+    assert set(found[~found["region"].isin(share.index)]["status"]) == {"not_collected"}

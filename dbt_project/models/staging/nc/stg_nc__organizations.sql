@@ -230,8 +230,9 @@ final as (
         nces_ids.nces_id,
         name,
         org_type,
-        county,
-        cast(null as varchar) as region,
+        organizations.county,
+        -- The area of the wage survey that the county is in today, whatever the school year.
+        counties.region,
         {{ nc_grade_low('grade_span') }} as grade_low,
         {{ nc_grade_high('grade_span') }} as grade_high,
         is_charter,
@@ -241,6 +242,7 @@ final as (
     from organizations
     left join {{ ref('nc_districts') }} as nces_ids
         on organizations.org_level = 'LEA' and organizations.org_id = nces_ids.agency_code
+    left join {{ ref('nc_counties') }} as counties on organizations.county = counties.county
 
 )
 
