@@ -71,7 +71,7 @@ def chosen(param: str):
     ),
 )
 def fetch(state: str, extract: str) -> str:
-    """Land the file under its hash. Skips an extract that this run does not want or can do without."""
+    """Land the file under its hash. Skips what this run does not want, or can do without."""
     from include import origins, portals, runs
     from include.registry import BadDeclaration
 

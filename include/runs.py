@@ -120,8 +120,8 @@ def reason_to_do_without(
         kept = f"the one loaded before stays ({load.accepted:,} rows of {load.sha256[:12]})"
         return f"the nationwide file {extract} is not there, and {kept}; {to_do}. {error}"
     return (
-        f"the nationwide file {extract} is not there and was never loaded for {school_year}: what is "
-        f"made of it is not collected; {to_do}. {error}"
+        f"the nationwide file {extract} is not there and was never loaded for {school_year}: what "
+        f"is made of it is not collected; {to_do}. {error}"
     )
 
 

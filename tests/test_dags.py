@@ -256,7 +256,7 @@ def fetched(monkeypatch: pytest.MonkeyPatch, extract: str) -> str:
 
 
 def test_a_nationwide_file_that_is_not_in_the_drop_fails_nobody(home, extracts, monkeypatch):
-    """It says what it is, where to put it, and what stays; a state's own file that is not there fails."""
+    """It says where to put it, and what stays. A state's own file that is not there fails."""
     from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
     (extracts / "nc" / "2019").mkdir(parents=True)
@@ -283,7 +283,9 @@ def test_a_zip_of_the_states_files_alone_is_no_failure_either(home, tmp_path, mo
     with zipfile.ZipFile(drop, "w") as archive:
         archive.writestr("nc/2019/rcd_eq.csv", "agency_code,year\n")
     monkeypatch.setenv("STATEWIDE_EXTRACTS", str(drop))
-    with pytest.raises(AirflowSkipException, match=r"as reference/ussd17\.xls \(in a folder or zip"):
+    with pytest.raises(
+        AirflowSkipException, match=r"as reference/ussd17\.xls \(in a folder or zip"
+    ):
         fetched(monkeypatch, "saipe")
     with pytest.raises(AirflowFailException, match="nc membership 2019"):
         fetched(monkeypatch, "membership")

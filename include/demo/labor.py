@@ -77,8 +77,8 @@ LEADS_TO = {
     "52.1801": ("41-2031", "41-4012", "43-4051"),
 }
 
-# What each of them leads to is in decline, pays less than the median and asks for no more than high school: not one
-# of the three that a program may be aligned with, in whatever region.
+# What each of them leads to is in decline, pays less than the median and asks for no more than high
+# school: none of the three that a program may be aligned with, in whatever region.
 NOT_ALIGNED = frozenset({"01.0601", "51.0805"})
 
 

@@ -297,7 +297,7 @@ def teachers(data: Path, school_year: int) -> dict[str, pd.DataFrame]:
 
 
 def class_size(data: Path, school_year: int) -> pd.DataFrame:
-    """As published, by grade and course; rows of a kind of schools (2018) are of no organization."""
+    """As published, by grade and course; rows of kinds of schools (2018) are left out."""
     table = file(data, school_year, "rcd_sar")
     table = table[table["category_code"].isna()]
     courses = {
@@ -362,7 +362,10 @@ PERKINS = {
     "Migrant Students": ("migrant", "Y"),
 }
 # In the order of the workbook's columns.
-CLUSTERS = "AGNR ARCH AAVC BMA EDUC FINA GOVT HLTH HOSP HUMA INFO LAW MANU MRKT STEM TRAN".split()
+CLUSTERS = (
+    "AGNR", "ARCH", "AAVC", "BMA", "EDUC", "FINA", "GOVT", "HLTH", "HOSP", "HUMA", "INFO", "LAW",
+    "MANU", "MRKT", "STEM", "TRAN",
+)  # fmt: skip
 
 
 def concentrators_of_years(data: Path, school_year: int) -> pd.DataFrame:
