@@ -71,7 +71,7 @@ def chosen(param: str):
     ),
 )
 def fetch(state: str, extract: str) -> str:
-    """Land the file under its hash. Skips an extract that this run does not want."""
+    """Land the file under its hash. Skips what this run does not want, or can do without."""
     from include import origins, portals, runs
     from include.registry import BadDeclaration
 
@@ -81,6 +81,11 @@ def fetch(state: str, extract: str) -> str:
     try:
         with origins.reading_from(chosen("extracts_root")):
             return portals.fetch(state, extract, year, force=chosen("force"))
+    except portals.NotPublished as error:
+        # A state's own drop need not bring the nation's files along each time.
+        if reason := runs.reason_to_do_without(state, extract, year, error):
+            raise AirflowSkipException(reason) from None
+        raise AirflowFailException(str(error)) from None
     except (portals.FetchError, origins.NotAllowed, BadDeclaration) as error:
         if getattr(error, "transient", False):
             raise

@@ -32,7 +32,8 @@ def variables(state: str) -> dict[str, object]:
     """What dbt is told of the state: its staging folders, and the models that are in them.
 
     `record_level` names the folder that stages the standard extracts, or one that does not exist;
-    record-level states do not name themselves in any file, so `state_name` does.
+    record-level states do not name themselves in any file, so `state_name` does. `minimum_n` is
+    public: it says how large a count can be that is withheld for being small.
     """
     from include import registry
 
@@ -42,6 +43,7 @@ def variables(state: str) -> dict[str, object]:
     return {
         **folders,
         "state_name": registry.states()[state].name,
+        "minimum_n": registry.states()[state].disclosure.minimum_n,
         "staged": sorted(file.stem for folder in staging for file in folder.glob("stg_*.sql")),
     }
 

@@ -249,7 +249,12 @@ class State(Strict):
 
     @property
     def latest_year(self) -> int:
-        return self.school_years[-1]
+        """The latest year that is published as a whole: half as many extracts as the fullest has.
+
+        A single file that reaches further (a workbook of many years) is no year of its own.
+        """
+        due = {year: len(self.due(year)) for year in self.school_years}
+        return max(year for year, extracts in due.items() if 2 * extracts >= max(due.values()))
 
     def due(self, school_year: int) -> dict[str, Extract]:
         """The extracts that this school year has."""

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from include import lake, shared_lake
-from include.registry import extract_of, states
+from include.registry import extract_of, is_reference, states
+
+if TYPE_CHECKING:
+    from include.portals import FetchError
 
 STEPS = ("fetch", "check", "load")
 REMEDIES = {
@@ -93,6 +96,33 @@ def reason_to_skip(
         published = ", ".join(map(str, sorted(years)))
         return f"{states()[state].agency} has no {extract} for {school_year}; it has {published}"
     return None
+
+
+@shared_lake.step("lake/{state}/*.parquet")
+def reason_to_do_without(
+    state: str, extract: str, school_year: int, error: FetchError
+) -> str | None:
+    """Why a run goes on without a file that is not there; None if it must not.
+
+    A nationwide file is not the state's to publish: a folder or zip of the state's own files seldom
+    has it. The one loaded before stays; where there is none, the metrics made of it say so.
+    """
+    if not is_reference(state, extract):
+        return None
+    wanted = extract_of(state, extract).location(school_year)
+    to_do = (
+        f"to load it, put it where the state's files are, as {wanted} (in a folder or zip of "
+        f"{state}/ files beside {state}/), or name its address as the source of {extract} in "
+        f"include/states/{state}.yml, and run again with this extract alone"
+    )
+    load = lake.accepted(state, extract, school_year)
+    if load:
+        kept = f"the one loaded before stays ({load.accepted:,} rows of {load.sha256[:12]})"
+        return f"the nationwide file {extract} is not there, and {kept}; {to_do}. {error}"
+    return (
+        f"the nationwide file {extract} is not there and was never loaded for {school_year}: what "
+        f"is made of it is not collected; {to_do}. {error}"
+    )
 
 
 @shared_lake.step("lake/{state}/*.parquet")

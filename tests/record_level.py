@@ -240,7 +240,7 @@ def make_odd(folder: Path) -> None:
             *told,
             *found,
             base | {"student_id": "ODD18", "standard": "DUAL_ENROLLMENT", "step": "1"},
-            base | {"student_id": "ODD19", "standard": "EXTRACURRICULAR", "step": "1"},
+            base | {"student_id": "ODD19", "standard": "INDUSTRY_AWARENESS", "step": "1"},
         ]
 
     def ledger(told: list[dict[str, str]]) -> list[dict[str, str]]:

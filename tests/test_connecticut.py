@@ -322,3 +322,38 @@ def test_a_poverty_quartile_is_told_where_share_and_enrollment_are(released):
 
     assert told[0] > 0
     assert told[1] == 0
+
+
+def test_a_towns_district_is_in_its_county_and_area_and_others_are_in_none(marts):
+    """By name in the seed, and by the town's place in the alphabet in the agency's own code."""
+    towns = pd.read_csv(ROOT / "dbt_project" / "seeds" / "ct_towns.csv", dtype=str)
+    in_order = sorted(towns["town"], key=lambda town: town.replace(" ", "").lower())
+    number = {town: f"{place:03}" for place, town in enumerate(in_order, start=1)}
+    towns = towns.set_index("town")
+    found = marts.execute(
+        "select org_id, name, county, region, org_type from marts.dim_organization "
+        "where org_level = 'LEA' and school_year = 2017"
+    ).df()
+    of_a_town = found[found["county"].notna()]
+    others = found[found["county"].isna()]
+
+    assert len(towns) == 169
+    assert len(of_a_town) == 149
+    for district in of_a_town.itertuples():
+        town = district.name.removesuffix(" School District")
+        assert district.org_id[:3] == number[town]
+        assert (district.county, district.region) == tuple(towns.loc[town, ["county", "region"]])
+    # Nobody's guess: regional districts, charter schools, service centers and state agencies.
+    assert others["region"].isna().all()
+    assert not set(others["name"].str.removesuffix(" School District")) & set(towns.index)
+
+
+def test_areas_of_towns_are_those_of_the_wage_file():
+    towns = pd.read_csv(ROOT / "dbt_project" / "seeds" / "ct_towns.csv", dtype=str)
+    wages = pd.read_csv(DATA / "reference" / "oews_may2025_nc_ct_us.csv", dtype=str)
+    areas = set(wages.loc[wages["state_code"] == "09", "area_name"]) - {"Connecticut"}
+
+    assert set(towns["region"]) == areas
+    # A planning region is in one area.
+    assert (towns.groupby("planning_region")["region"].nunique() == 1).all()
+    assert towns["planning_region"].nunique() == 9

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -243,6 +244,60 @@ def test_an_extract_of_another_year_is_left_out_with_a_reason_and_is_no_failure(
     assert {it.extract for it in found if it.outcome == "skipped"} == set(
         states()["nc"].extracts
     ) - set(states()["nc"].due(2019))
+
+
+def fetched(monkeypatch: pytest.MonkeyPatch, extract: str) -> str:
+    """What the task does for one extract of North Carolina's 2019, without a scheduler."""
+    from dags import ingest
+
+    asked = {"school_year": 2019, "extracts": None, "force": False, "extracts_root": None}
+    monkeypatch.setattr(ingest, "chosen", asked.__getitem__)
+    return ingest.fetch.function("nc", extract)
+
+
+def test_a_nationwide_file_that_is_not_in_the_drop_fails_nobody(home, extracts, monkeypatch):
+    """It says where to put it, and what stays. A state's own file that is not there fails."""
+    from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+    (extracts / "nc" / "2019").mkdir(parents=True)
+    with pytest.raises(AirflowSkipException) as first:
+        fetched(monkeypatch, "oews")
+    put_in_lake("nc", "oews", 2019)
+    with pytest.raises(AirflowSkipException) as again:
+        fetched(monkeypatch, "oews")
+    with pytest.raises(AirflowFailException, match=r"nc membership 2019: .*there is no such file"):
+        fetched(monkeypatch, "membership")
+
+    assert "was never loaded for 2019: what is made of it is not collected" in str(first.value)
+    assert "the one loaded before stays (1,195 rows of abababababab)" in str(again.value)
+    for told in (str(first.value), str(again.value)):
+        assert "as reference/oews_may2025_nc_ct_us.csv" in told
+        assert "include/states/nc.yml" in told
+        assert str(extracts) in told
+
+
+def test_a_zip_of_the_states_files_alone_is_no_failure_either(home, tmp_path, monkeypatch):
+    from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+    drop = tmp_path / "report_card.zip"
+    with zipfile.ZipFile(drop, "w") as archive:
+        archive.writestr("nc/2019/rcd_eq.csv", "agency_code,year\n")
+    monkeypatch.setenv("STATEWIDE_EXTRACTS", str(drop))
+    with pytest.raises(
+        AirflowSkipException, match=r"as reference/ussd17\.xls \(in a folder or zip"
+    ):
+        fetched(monkeypatch, "saipe")
+    with pytest.raises(AirflowFailException, match="nc membership 2019"):
+        fetched(monkeypatch, "membership")
+
+
+def test_a_nationwide_file_that_is_there_and_cannot_be_read_fails(home, extracts, monkeypatch):
+    from airflow.sdk.exceptions import AirflowFailException
+
+    (extracts / "nc").mkdir()
+    (extracts / "reference" / "oews_may2025_nc_ct_us.csv").mkdir(parents=True)
+    with pytest.raises(AirflowFailException, match="is not a plain file"):
+        fetched(monkeypatch, "oews")
 
 
 def test_a_lake_that_holds_nothing_owes_no_release(home):

@@ -709,6 +709,46 @@ def test_one_district_has_three_schools_in_comprehensive_support(demo):
     assert of_lea.size().tolist() == [story["schools"]] * 2
 
 
+def aligned_programs(folder: Path) -> pd.Series:
+    """By year, region and CIP: whether one of its occupations is well paid, sought or skilled."""
+    jobs = table(folder, "labor_market").replace("*", None)
+    figures = ["employment", "projected_employment", "openings", "wage_median"]
+    jobs = jobs.assign(**{name: pd.to_numeric(jobs[name]) for name in figures})
+    judged = []
+    for _, region in jobs.groupby(["school_year", "region"]):
+        paid = region.dropna(subset="wage_median").sort_values(["wage_median", "soc"])
+        half = paid["employment"].cumsum() >= paid["employment"].sum() / 2
+        middle = paid["wage_median"][half].iloc[0]
+        growth = region["projected_employment"].sum() / region["employment"].sum()
+        well_paid = region["wage_median"] >= middle
+        sought = (region["openings"] >= region["openings"].median()) | (
+            region["projected_employment"] / region["employment"] > growth
+        )
+        skilled = ~region["entry_education"].isin(["NONE", "HIGH_SCHOOL"])
+        judged.append(region.assign(is_aligned=well_paid | sought | skilled))
+    leads = table(folder, "cip_soc")[["cip", "soc"]].drop_duplicates()
+    both = pd.concat(judged).merge(leads, on="soc")
+    return both.groupby(["school_year", "region", "cip"])["is_aligned"].any()
+
+
+def test_programs_are_aligned_and_the_planned_ones_are_not(demo):
+    story = told(demo)["planted"]["programs_not_aligned"]
+    aligned = aligned_programs(demo).unstack("cip")
+    jobs = table(demo, "labor_market").set_index("soc")[["employment", "projected_employment"]]
+    declining = jobs.loc[story["occupations_in_decline"]].astype(float)
+
+    assert not aligned[story["cips"]].to_numpy().any()
+    assert aligned.drop(columns=story["cips"]).to_numpy().mean() > 0.8
+    assert (declining["projected_employment"] < declining["employment"]).all()
+
+
+def test_the_planned_programs_are_not_aligned_in_states_of_other_seeds(other):
+    story = told(other)["planted"]["programs_not_aligned"]
+    # In a very small state every occupation has ten jobs, and one opening.
+    if told(other)["plan"]["students"] >= 9_000:
+        assert not aligned_programs(other).unstack("cip")[story["cips"]].to_numpy().any()
+
+
 def by_lea(folder: Path, measure: str, category: str = "all", value: str = "all") -> pd.Series:
     """One measure of every LEA in 2025, by its code."""
     names = ["school_year", "org_level", "group_category", "group_value"]

@@ -22,7 +22,10 @@ from tests.recomputation import equity, north_carolina
 DATA = Path(
     os.environ.get("STATEWIDE_TEST_DATA") or Path(__file__).parents[2] / "shared" / "data"
 ).resolve()
+SEEDS = Path(__file__).parents[1] / "dbt_project" / "seeds"
 YEARS = (2018, 2019)
+# Of which there is a workbook and no report card.
+OTHER_YEARS = (2017, 2020, 2021, 2022)
 CELL = ["org_level", "org_id", "group_category", "group_value"]
 
 pytestmark = pytest.mark.skipif(
@@ -36,7 +39,7 @@ def loads(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[int, dict[s
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("STATEWIDE_HOME", str(tmp_path_factory.mktemp("nc")))
         patch.setenv("STATEWIDE_EXTRACTS", str(DATA))
-        yield {year: pipeline.load("nc", year) for year in YEARS}
+        yield {year: pipeline.load("nc", year) for year in (*YEARS, *OTHER_YEARS)}
 
 
 @pytest.fixture(scope="module")
@@ -95,6 +98,8 @@ def test_what_is_set_aside_is_what_is_known_to_be_odd(loads):
         (2018, "advanced_courses_2018"): 72,
         # The same school says two things of five groups.
         (2019, "advanced_courses"): 10,
+        # The line that says when the report was printed.
+        (2021, "perkins_concentrators"): 1,
     }
 
 
@@ -338,7 +343,7 @@ def test_occupations_are_those_of_the_federal_file(marts):
     )[detailed]
     found = marts.execute(
         "select region, soc, wage_median, is_high_wage, wage_median_status, is_in_demand, vintage "
-        "from marts.fct_labor_market"
+        "from marts.fct_labor_market where school_year = 2019"
     ).df()
     both = expected.merge(found, on=["region", "soc"], how="outer", indicator=True)
 
@@ -377,3 +382,162 @@ def test_a_program_is_justified_by_the_crosswalk(marts):
     assert "51-4121" in set(found["soc"]) <= welding
     assert set(found["completers_status"]) == {"not_collected"}
     assert set(found["ratio_status"]) == {"not_collected"}
+
+
+def test_a_district_is_in_the_county_of_its_schools_and_the_area_of_the_county(marts, year):
+    """By the raw directory and the seed; the county of several counties is none."""
+    directory = north_carolina.file(DATA, year, "rcd_location")
+    schools = directory[directory["agency_level"] == "SCH"]
+    lea = schools["lea_code"].where(schools["lea_code"] != "CH", schools["org_id"])
+    counties = schools.groupby(lea)["county"].agg(set)
+    area = pd.read_csv(SEEDS / "nc_counties.csv", dtype=str).set_index("county")["region"]
+    found = marts.execute(
+        "select org_id, county, region from marts.dim_organization "
+        "where org_level = 'LEA' and school_year = ?",
+        [year],
+    ).df()
+    found = found.set_index("org_id").reindex(counties.index)
+
+    for org_id, names in counties.items():
+        [county] = names if len(names) == 1 else [None]
+        told = found.loc[org_id].fillna("none")
+        of_area = area.get(county)
+        assert told["county"] == (county or "none"), org_id
+        assert told["region"] == ("none" if pd.isna(of_area) else of_area), org_id
+    assert found["region"].notna().sum() > 180
+    # What did not match, by name: the only county that is none.
+    assert set(schools["county"].dropna()) - set(area.index) <= {"Statewide"}
+
+
+def test_the_seed_of_counties_has_every_county_once_and_areas_that_the_wage_file_knows():
+    seed = pd.read_csv(SEEDS / "nc_counties.csv", dtype=str)
+    fips = pd.read_csv(DATA / "nc" / "reference" / "FIPS_Codes.csv", dtype=str)
+    wages = pd.read_csv(DATA / "reference" / "oews_may2025_nc_ct_us.csv", dtype=str)
+    areas = set(wages.loc[wages["state_code"] == "37", "area_name"])
+    named = fips["RegionName"].str.removesuffix(" County")
+    codes = pd.read_csv(SEEDS / "code_set.csv", dtype=str)
+    codes = codes[(codes["state"] == "nc") & (codes["code_set"] == "county")]["code"]
+
+    assert dict(zip(seed["county"], seed["county_fips"], strict=True)) == dict(
+        zip(named, fips["GeoFIPS"], strict=True)
+    )
+    assert set(codes) == {*seed["county"], "Statewide"}
+    unknown = set(seed["region"].dropna()) - areas
+    assert unknown == {"Virginia Beach-Chesapeake-Norfolk, VA-NC"}
+    # Every metropolitan area of the wage file has its counties.
+    metropolitan = {name for name in areas if name.endswith(("NC", "NC-SC"))}
+    assert metropolitan == set(seed["region"].dropna()) - unknown
+
+
+def test_counties_are_where_the_older_list_has_them_but_for_those_that_moved():
+    """The list beside the files is of the areas before 2023; what differs is known by name."""
+    seed = pd.read_csv(SEEDS / "nc_counties.csv", dtype=str).set_index("county")["region"]
+    fips = pd.read_csv(DATA / "nc" / "reference" / "FIPS_Codes.csv", dtype=str)
+    before = fips.set_index(fips["RegionName"].str.removesuffix(" County"))["Metro"]
+    before = before.reindex(seed.index)
+    first = seed.str.split(",").str[0].str.split("-").str[0]
+    micropolitan = before.notna() & seed.isna()
+    same = (first == before.str.split("-").str[0]) | (before.isna() & seed.isna())
+    moved = set(seed.index[~same & ~micropolitan])
+
+    assert moved == {"Anson", "Brunswick", "Camden"}
+    # Left their metropolitan area: no area of the survey is known for them.
+    assert {"Haywood", "Craven", "Jones", "Pamlico"} <= set(seed.index[seed.isna()])
+
+
+def test_a_districts_labor_market_is_that_of_its_area(marts):
+    """Jobs in high-wage occupations over jobs in occupations of which the wage is told."""
+    wages = pd.read_csv(DATA / "reference" / "oews_may2025_nc_ct_us.csv", dtype=str)
+    wages = wages[wages["state_code"] == "37"]
+    median = pd.to_numeric(wages["a_median"], errors="coerce")
+    jobs = pd.to_numeric(wages["tot_emp"], errors="coerce")
+    whole = wages["occ_code"] == "000000"
+    of_all = zip(wages["area_name"][whole], median[whole], strict=True)
+    of_area = wages["area_name"].map(dict(of_all))
+    known = (wages["display_level"] == "3") & (median.notna() | (wages["fn_amed"] == "5"))
+    high = known & ((median >= of_area) | (wages["fn_amed"] == "5"))
+    share = (
+        jobs[high].groupby(wages["area_name"]).sum() / jobs[known].groupby(wages["area_name"]).sum()
+    )
+    found = marts.execute(
+        "select org_id, region, value, fct_metric.status from marts.fct_metric "
+        "join marts.dim_organization using (state, school_year, org_level, org_id) "
+        "where metric_id = 'labor_high_wage' and org_level = 'LEA' and school_year = 2019 "
+        "and group_category = 'all'"
+    ).df()
+    told = found[found["region"].isin(share.index)]
+
+    assert len(told) > 180
+    assert np.allclose(told["value"].astype(float), told["region"].map(share), rtol=1e-9)
+    # Districts whose area is not known, or not in the file, were never told; none is missing.
+    assert set(found[~found["region"].isin(share.index)]["status"]) == {"not_collected"}
+
+
+@pytest.mark.parametrize("other_year", OTHER_YEARS)
+def test_concentrators_of_years_without_a_report_card_are_the_workbooks(marts, other_year):
+    theirs = north_carolina.concentrators_of_years(DATA, other_year)
+    if other_year == 2021:
+        theirs = pd.concat(
+            [theirs[theirs["org_level"] != "SEA"], north_carolina.perkins_concentrators(DATA)]
+        )
+    mine = ours(marts, other_year, "cte_concentrators").dropna(subset="value")
+    both = theirs.merge(mine, on=CELL, how="outer", suffixes=("_raw", ""), indicator=True)
+
+    assert len(theirs) > 4_000
+    assert (both["_merge"] == "both").all(), both[both["_merge"] != "both"].head()
+    assert (both["value_raw"] == both["value"]).all()
+
+
+def test_the_states_report_under_perkins_is_the_sum_of_its_schools():
+    """Two publishers' files of 2021 that say the same, cluster by cluster."""
+    schools = north_carolina.concentrators_of_years(DATA, 2021)
+    schools = schools[schools["org_level"] == "SCH"].groupby("group_value")["value"].sum()
+    report = north_carolina.perkins_concentrators(DATA)
+    clusters = report[report["group_category"] == "career_cluster"].set_index("group_value")
+    whole = report[report["group_category"] == "all"]["value"].item()
+
+    assert clusters["value"].to_dict() == schools.to_dict()
+    assert whole == schools.sum() == 54_075
+
+
+def test_a_year_of_one_workbook_has_organizations_and_nothing_else(marts):
+    """They have their names from the nearest directory; every other metric is not collected."""
+    named, asked = marts.execute(
+        "select count(name), count(*) from marts.dim_organization "
+        "where school_year = 2022 and org_level = 'SCH'"
+    ).fetchone()
+    statuses = marts.execute(
+        "select distinct status from marts.fct_metric where school_year = 2022 "
+        "and metric_id not in ('cte_concentrators', 'cte_concentration_rate', 'labor_high_wage')"
+    ).fetchall()
+
+    assert asked > 500
+    assert named / asked > 0.95
+    assert set(statuses) <= {("not_collected",), ("not_applicable",)}
+
+
+def test_wages_of_2022_are_those_of_the_states_workbook(marts):
+    book = pd.read_excel(DATA / "nc/workforce/oews_2022.xlsx", sheet_name="DETAILOES", dtype=str)
+    book = book[book["Occupational Code"] != "00-0000"].set_index("Occupational Code")
+    found = marts.execute(
+        "select soc, employment, employment_status, wage_p25, wage_median, wage_p75, vintage, "
+        "region, is_high_wage from marts.fct_labor_market where school_year = 2022"
+    ).df()
+    found = found.set_index("soc").sort_index()
+    columns = {
+        "employment": "Employment",
+        "wage_p25": "Annual wage; 25th percentile",
+        "wage_median": "Annual wage; median",
+        "wage_p75": "Annual wage; 75th percentile",
+    }
+
+    assert sorted(book.index) == list(found.index)
+    for ours_, theirs in columns.items():
+        told = pd.to_numeric(book[theirs].replace("*", np.nan)).sort_index()
+        assert told.equals(found[ours_].astype(float).rename(told.name)), ours_
+    assert (found["employment_status"] == "suppressed_primary").sum() == 19
+    high = found["wage_median"] >= 41_810
+    known = found["wage_median"].notna()
+    assert (found["is_high_wage"][known].astype(bool) == high[known]).all()
+    assert set(found["vintage"]) == {"2022-05"}
+    assert set(found["region"]) == {"North Carolina"}

@@ -46,10 +46,13 @@ OCCUPATIONS = (
     ("53-7065", "Stockers and Order Fillers", 18, 35000, "HIGH_SCHOOL"),
 )
 
+# Of these there are fewer jobs each year, and few of them come free.
+IN_DECLINE = frozenset({"29-2052", "43-3031", "45-2092", "51-4041"})
+
 # CIP 2020 code to the occupations of the list above that it leads to.
 LEADS_TO = {
     "01.0302": ("11-9013", "45-2092"),
-    "01.0601": ("11-9013", "45-2092"),
+    "01.0601": ("45-2092",),
     "11.0201": ("15-1252",),
     "11.0901": ("15-1231",),
     "12.0401": ("39-5012",),
@@ -76,6 +79,10 @@ LEADS_TO = {
 # The code under which the crosswalk lists occupations without a program.
 NO_PROGRAM = "99.9999"
 
+# What each of them leads to is in decline, pays less than the median and asks for no more than high
+# school: none of the three that a program may be aligned with, in whatever region.
+NOT_ALIGNED = frozenset({"01.0601", "51.0805"})
+
 
 def write_crosswalk(year: int, writers: Writers) -> None:
     """Write which programs lead to which occupations: few, of the many that the real file has.
@@ -101,6 +108,8 @@ def write(plan: Plan, year: int, writers: Writers) -> None:
         for soc, title, thousandth, wage, education in OCCUPATIONS:
             jobs = max(10, round(jobs_per_region * thousandth / 1000 * rng.uniform(0.6, 1.5), -1))
             growth, turnover = rng.normal(0.04, 0.06), rng.uniform(0.08, 0.16)
+            if soc in IN_DECLINE:
+                growth, turnover = -abs(growth) - 0.03, turnover / 4
             median = wage * regional * 1.03 ** (year - plan.years[0])
             # Few jobs: the office does not release wages.
             wages = (

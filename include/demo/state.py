@@ -90,6 +90,10 @@ def planted(
         "csi_schools": int(designated["csi"][it.school_lea == at].sum()),
         "schools": int((it.school_lea == at).sum()),
     }
+    stories["programs_not_aligned"] = {
+        "cips": sorted(labor.NOT_ALIGNED),
+        "occupations_in_decline": sorted(labor.IN_DECLINE),
+    }
     for story, category, value in (
         ("four_english_learners", "english_learner", "EL"),
         ("all_but_three_disadvantaged", "economic", "NECODIS"),

@@ -84,6 +84,7 @@ KINDS = {
     "students per school psychologist": Kind.RATIO,
     "students per school social worker": Kind.RATIO,
     "students per school nurse": Kind.RATIO,
+    "students per class": Kind.RATIO,
 }
 
 

@@ -43,6 +43,7 @@ SUBGROUPS = {
 }
 DAMAGED = {"49 000": "49E000", "49": "49E000", "049": "49E000", "92": "92E000", "092": "92E000"}
 STATE = "NC-SEA"
+GROUP = ["group_category", "group_value"]
 
 
 def file(data: Path, school_year: int, name: str) -> pd.DataFrame:
@@ -253,9 +254,25 @@ def teachers(data: Path, school_year: int) -> dict[str, pd.DataFrame]:
         table["value"] = number(table["pct_experience_0"])
         one = table["staff"].eq("Teacher") & table["org_level"].eq("SCH")
         principals = table[table["staff"] == "Principal"].drop_duplicates(["org_id", "value"])
+        # Of a school, the average is its own number; the state's stands on every row.
+        heads = table[one].assign(heads=number(table[one]["avg_class_teach"]))
+        summed = up(heads, ["heads"])
+        whole = number(table["total_class_teach"]).dropna().unique().item()
+        summed["value"] = summed["heads"].where(summed["org_level"] != "SEA", whole)
+        pupils = everyone(file(data, 2018, "ec_pupils"))
+        pupils["students"] = number(pupils["total"])
+        told = heads.dropna(subset="heads")[["org_id", "heads"]]
+        both = up(
+            pupils[["org_id", "students", *GROUP]].merge(told, on="org_id"), ["students", "heads"]
+        )
+        ratio = both.assign(value=both["students"] / both["heads"])
+        # A district of which one school is not told has no number of teachers, so no ratio either.
+        known = summed.dropna(subset="value")[["org_level", "org_id"]]
         return {
             "inexperienced_teacher_rate": charters_too(table[one]),
             "inexperienced_principal_rate": principals,
+            "staff_fte": summed.assign(group_category="staff_class", group_value="TCH"),
+            "students_per_teacher": ratio.merge(known),
         }
     table = everyone(file(data, school_year, "rcd_eq"))
     for column in ("number_of_teachers", "beg_teacher", "prov_teachers"):
@@ -279,6 +296,28 @@ def teachers(data: Path, school_year: int) -> dict[str, pd.DataFrame]:
     }
 
 
+def class_size(data: Path, school_year: int) -> pd.DataFrame:
+    """As published, by grade and course; rows of kinds of schools (2018) are left out."""
+    table = file(data, school_year, "rcd_sar")
+    table = table[table["category_code"].isna()]
+    courses = {
+        "Biology": "BIOLOGY",
+        "English II": "ENGLISH_2",
+        "Math I": "MATH_1",
+        "NC Math 1": "MATH_1",
+        "NC Math 3": "MATH_3",
+    }
+    of_course = table["grade_eoc"].map(courses)
+    return charters_too(
+        table.assign(
+            org_level=level(table["org_id"]),
+            group_category=of_course.notna().map({True: "course", False: "grade"}),
+            group_value=of_course.fillna(table["grade_eoc"].replace("00", "KG")),
+            value=number(table["avg_size"]),
+        )
+    )
+
+
 def cte(data: Path, school_year: int) -> dict[str, pd.DataFrame]:
     table = everyone(file(data, school_year, "rcd_cte_enrollment"))
     table["of"] = number(table["stu_enroll"])
@@ -299,6 +338,73 @@ def cte(data: Path, school_year: int) -> dict[str, pd.DataFrame]:
         "cte_concentrators": concentrated,
         "cte_concentration_rate": rate[rate["org_level"] == "SCH"],
     }
+
+
+PERKINS = {
+    "Male": ("sex", "M"),
+    "Female": ("sex", "F"),
+    "American Indian or Alaskan Native": ("race", "AM7"),
+    "Asian": ("race", "AS7"),
+    "Black or African American": ("race", "BL7"),
+    "Hispanic/Latino": ("race", "HI7"),
+    "Native Hawaiian or Other Pacific Islander": ("race", "PI7"),
+    "White": ("race", "WH7"),
+    "Two or More Races": ("race", "MU7"),
+    "Individuals With Disabilities (ESEA/IDEA)": ("special_population", "DISABLED"),
+    "Individuals from Economically Disadvantaged Families": ("special_population", "ECODIS"),
+    "Individuals Preparing for Non-traditional Fields": ("special_population", "NONTRAD"),
+    "Single Parents": ("special_population", "SINGLEPAR"),
+    "Out of Workforce Individuals": ("special_population", "OUTOFWORK"),
+    "English Learners": ("special_population", "EL"),
+    "Homeless Individuals": ("special_population", "HOMELESS"),
+    "Youth In Foster Care": ("special_population", "FOSTER"),
+    "Youth with Parent in Active Military": ("special_population", "MILITARY"),
+    "Migrant Students": ("migrant", "Y"),
+}
+# In the order of the workbook's columns.
+CLUSTERS = (
+    "AGNR", "ARCH", "AAVC", "BMA", "EDUC", "FINA", "GOVT", "HLTH", "HOSP", "HUMA", "INFO", "LAW",
+    "MANU", "MRKT", "STEM", "TRAN",
+)  # fmt: skip
+
+
+def concentrators_of_years(data: Path, school_year: int) -> pd.DataFrame:
+    """The workbook of six years: schools, and districts where it has them; else their sums."""
+    book = data / "nc" / "workforce" / "cte_concentrators_2017-2022.xlsx"
+    table = pd.read_excel(book, sheet_name=0, dtype={"agency_code": str})
+    table = table[table["year"] == school_year]
+    table = table.rename(columns={"agency_code": "org_id", "num_concentrators": "value"})
+    table = table.assign(group_category="career_cluster", group_value=table["career_cluster"])
+    told = table[table["org_id"].str.endswith("LEA")].assign(org_level="LEA")
+    summed = up(table[level(table["org_id"]) == "SCH"], ["value"])
+    cell = ["org_id", *GROUP]
+    districts = pd.concat([told, summed[summed["org_level"] == "LEA"]]).drop_duplicates(cell)
+    state = districts.groupby(GROUP)["value"].sum().reset_index()
+    both = [
+        summed[summed["org_level"] == "SCH"],
+        districts,
+        state.assign(org_level="SEA", org_id=STATE),
+    ]
+    return pd.concat(both)[["org_level", "org_id", *GROUP, "value"]]
+
+
+def perkins_concentrators(data: Path) -> pd.DataFrame:
+    """The state of 2021 by group, by cluster and by both, secondary education alone."""
+    book = data / "nc" / "workforce" / "perkins_concentrators_by_state_2020-21.xlsx"
+    table = pd.read_excel(book, header=1, dtype=str)
+    table = table[(table["State"] == "North Carolina") & (table["Education Type"] == "Secondary")]
+    rows = []
+    for line in table.itertuples(index=False):
+        who = {"Grand Total": ("all", "all"), **PERKINS}.get(line[3].strip())
+        if who is None:
+            continue
+        for cluster, told in zip(["all", *CLUSTERS], line[4:], strict=False):
+            if pd.isna(told):
+                continue
+            group = [("career_cluster", cluster)] * (cluster != "all") + [who] * (who[0] != "all")
+            category, value = map("*".join, zip(*(group or [who]), strict=True))
+            rows.append({"group_category": category, "group_value": value, "value": float(told)})
+    return pd.DataFrame(rows).assign(org_level="SEA", org_id=STATE)
 
 
 def suspension_rate(data: Path, school_year: int) -> pd.DataFrame:
@@ -413,6 +519,7 @@ def everything(data: Path, school_year: int) -> dict[str, pd.DataFrame]:
         **teachers(data, school_year),
         **cte(data, school_year),
         "suspension_rate": suspension_rate(data, school_year),
+        "class_size": class_size(data, school_year),
         **(principals_and_stayers(data) if school_year == 2018 else {}),
         **segregation(data, school_year),
         **equity_gaps(data, school_year),

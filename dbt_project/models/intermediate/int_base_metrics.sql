@@ -157,10 +157,18 @@ published as (
 
 ),
 
--- Where a publisher gives no such rate at a level at all, it is not collected there, and not missing.
+-- Where a publisher gives no such rate at a level at all, it is not collected there, and not missing. A charter
+-- school is its own district, and says nothing of others.
 published_levels as (
 
-    select distinct state, school_year, measure as metric_id, org_level from published
+    select distinct
+        published.state,
+        published.school_year,
+        published.measure as metric_id,
+        published.org_level,
+        coalesce(organizations.is_charter, false) as is_charter
+    from published
+    inner join organizations using (state, school_year, org_level, org_id)
 
 ),
 
@@ -212,8 +220,14 @@ joined as (
         published.lower_bound,
         published.upper_bound,
         published.source_loads as published_loads,
+        -- A publisher's own total may be of other schools than a sum of those that it tells.
         coalesce(
-            numerators.is_sum and denominators.is_sum and contains(metrics.denominator_of, '='), false
+            contains(metrics.denominator_of, '=')
+            and (
+                (numerators.is_sum and denominators.is_sum)
+                or ((numerators.is_sum or denominators.is_sum) and paired_sums.denominator is not null)
+            ),
+            false
         ) as is_paired,
         case when is_paired then paired_sums.numerator else numerators.amount end as numerator,
         case
@@ -255,7 +269,19 @@ joined as (
             and coalesce(numerators.denominator_category, asked.group_category) = denominators.group_category
             and coalesce(numerators.denominator_value, asked.group_value) = denominators.group_value
     left join paired_sums using (state, school_year, metric_id, org_level, org_id)
-    left join published_levels using (state, school_year, metric_id, org_level)
+    left join organizations as asked_of
+        on
+            asked.state = asked_of.state
+            and asked.school_year = asked_of.school_year
+            and asked.org_level = asked_of.org_level
+            and asked.org_id = asked_of.org_id
+    left join published_levels
+        on
+            asked.state = published_levels.state
+            and asked.school_year = published_levels.school_year
+            and asked.metric_id = published_levels.metric_id
+            and asked.org_level = published_levels.org_level
+            and coalesce(asked_of.is_charter, false) = published_levels.is_charter
     left join denominators_collected
         on
             metrics.denominator = denominators_collected.measure

@@ -150,13 +150,49 @@ shares as (
 
 ),
 
+-- An LEA whose region is not known, or has no figures: nobody lost them, they were never told.
+without_a_market as (
+
+    select
+        agencies.state,
+        agencies.school_year,
+        unnest(['labor_high_wage', 'labor_in_demand', 'labor_high_skill', 'labor_supply_demand_ratio'])
+            as metric_id,
+        agencies.org_level,
+        agencies.org_id,
+        'all' as group_category,
+        'all' as group_value,
+        cast(null as double) as numerator,
+        cast(null as double) as denominator,
+        'not_collected' as status,
+        cast([] as varchar[]) as source_loads
+    from {{ ref('int_organizations') }} as agencies
+    semi join occupations
+        on agencies.state = occupations.state and agencies.school_year = occupations.school_year
+    anti join occupations as of_its_region
+        on
+            agencies.state = of_its_region.state
+            and agencies.school_year = of_its_region.school_year
+            and agencies.region = of_its_region.region
+    where agencies.org_level = 'LEA'
+
+),
+
+told as (
+
+    select * from shares
+    union all by name
+    select * from without_a_market
+
+),
+
 final as (
 
     select
         {{ metric_columns(
             'numerator / denominator', numerator=if_reported('numerator'), denominator=if_reported('denominator')
         ) }}
-    from shares
+    from told
 
 )
 

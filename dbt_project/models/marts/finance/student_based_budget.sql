@@ -1,6 +1,8 @@
 {#
     What a student-based budget gives, weight by weight, beside what was spent. A weight's dollars are the base
-    amount times the weight times the pupils who bring it, as they may be told.
+    amount times the weight times the pupils who bring it, as they may be told. Where some may not be, the whole budget lies
+    between two bounds that anybody could work out: a count withheld for being small is below the state's minimum, and no
+    weight is brought by more pupils than there are.
 #}
 with
 
@@ -127,8 +129,15 @@ priced as (
 
     select
         *,
-        case when status = 'reported' then amount * weight * pupils end as dollars
+        case when status = 'reported' then amount * weight * pupils end as dollars,
+        max(pupils) filter (where kind = 'base') over of_the_organization as all_pupils,
+        amount * weight * case
+            when status = 'suppressed_primary' then least({{ var('minimum_n') }}, all_pupils)
+            when status = 'suppressed_complementary' then all_pupils
+        end as withheld_dollars_at_most
     from lines
+    window
+        of_the_organization as (partition by state, school_year, formula, org_level, org_id)
 
 ),
 
@@ -141,7 +150,12 @@ budgets as (
         org_level,
         org_id,
         case when bool_and(status = 'reported') then sum(dollars order by weight_id) end as budget,
-        {{ status_of_all('status') }} as budget_status
+        -- Every line is told, or withheld and its pupils known to be few.
+        bool_and(dollars is not null or withheld_dollars_at_most is not null) and not bool_and(status = 'reported')
+            as has_bounds,
+        case when has_bounds then sum(dollars order by weight_id) end as budget_lower,
+        budget_lower + sum(withheld_dollars_at_most order by weight_id) as budget_upper,
+        case when has_bounds then 'range_coded' else {{ status_of_all('status') }} end as budget_status
     from priced
     group by all
 
@@ -168,6 +182,8 @@ final as (
         priced.status,
         budgets.budget,
         budgets.budget_status,
+        budgets.budget_lower,
+        budgets.budget_upper,
         spending.numerator as actual_spending,
         -- Money at a school without members is money all the same.
         case
@@ -200,5 +216,7 @@ select
     cast(budget as double) as budget,
     cast(budget_status as varchar) as budget_status,
     cast(actual_spending as double) as actual_spending,
-    cast(actual_status as varchar) as actual_status
+    cast(actual_status as varchar) as actual_status,
+    cast(budget_lower as double) as budget_lower,
+    cast(budget_upper as double) as budget_upper
 from final

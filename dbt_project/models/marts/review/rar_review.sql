@@ -98,7 +98,16 @@ numbers as (
         facts.value_upper,
         case
             when facts.status is not null then facts.status
-            when everyone.status in ('not_applicable', 'not_collected', 'missing') then everyone.status
+            when everyone.status in ('not_applicable', 'not_collected') then everyone.status
+            -- A school is not asked about a grade that it does not have.
+            when
+                measures.group_category = 'grade'
+                and (
+                    {{ grade_rank('measures.group_value') }} < {{ grade_rank('organizations.grade_low') }}
+                    or {{ grade_rank('measures.group_value') }} > {{ grade_rank('organizations.grade_high') }}
+                )
+                then 'not_applicable'
+            when everyone.status = 'missing' then everyone.status
             when groups_told.metric_id is not null then 'not_applicable'
             when groups_collected.metric_id is null then 'not_collected'
             else 'missing'

@@ -131,8 +131,9 @@ final as (
         nces_ids.nces_id,
         name,
         org_type,
-        cast(null as varchar) as county,
-        cast(null as varchar) as region,
+        -- A town's own district bears its name; one of several towns or of none is in no one county.
+        towns.county,
+        towns.region,
         cast(null as varchar) as grade_low,
         cast(null as varchar) as grade_high,
         is_charter,
@@ -142,6 +143,8 @@ final as (
     from organizations
     left join {{ ref('ct_districts') }} as nces_ids
         on organizations.org_level = 'LEA' and organizations.org_id = nces_ids.agency_code
+    left join {{ ref('ct_towns') }} as towns
+        on organizations.org_level = 'LEA' and organizations.name = towns.town || ' School District'
 
 )
 

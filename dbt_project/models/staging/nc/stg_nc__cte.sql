@@ -12,6 +12,14 @@ cte_concentrators as (
 
 ),
 
+-- The workbook holds six years, and is loaded for each that has no file of its own.
+concentrators_of_years as (
+
+    select * from {{ source('lake', 'nc_cte_concentrators_of_years') }}
+    where {{ whole('reported_year') }} = school_year
+
+),
+
 observations as (
 
     select
@@ -47,6 +55,18 @@ observations as (
         {{ number('concentrators') }} as amount,
         _file
     from cte_concentrators
+
+    union all
+
+    select
+        school_year,
+        agency_code,
+        'cte_concentrators' as measure,
+        'career_cluster' as group_category,
+        cluster as group_value,
+        {{ number('concentrators') }} as amount,
+        _file
+    from concentrators_of_years
 
 ),
 

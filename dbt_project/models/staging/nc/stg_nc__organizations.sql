@@ -6,6 +6,7 @@
     'licenses', 'teacher_effectiveness', 'cte_enrollment', 'cte_concentrators', 'cte_credentials',
     'essa_designation'
 ] -%}
+{#- Years without a directory: who they report on is known by the codes, and from the directories of other years. #}
 
 with
 
@@ -28,6 +29,10 @@ reported_on as (
     union all
     {% endfor %}
 
+    select distinct school_year, agency_code, _file from {{ source('lake', 'nc_cte_concentrators_of_years') }}
+    where {{ whole('reported_year') }} = school_year
+    union all
+
     -- A school all of whose rows were set aside is a school all the same.
     select school_year, org_id, source_load
     from {{ source('quarantine', 'set_aside') }}
@@ -44,6 +49,20 @@ unlisted as (
         min(reported_on._file) as _file
     from reported_on
     anti join directory using (school_year, agency_code)
+    group by all
+
+),
+
+-- What the nearest directory says of an organization that this year's does not list, or where there is none.
+known_elsewhere as (
+
+    select
+        unlisted.school_year,
+        unlisted.agency_code,
+        arg_min(directory.name, abs(directory.school_year - unlisted.school_year)) as name,
+        arg_min(directory.county, abs(directory.school_year - unlisted.school_year)) as county
+    from unlisted
+    inner join directory using (agency_code)
     group by all
 
 ),
@@ -79,9 +98,9 @@ named as (
             when regexp_full_match(unlisted.agency_code, '[0-9]{2}[A-Z][0-9]{3}') then 'CH'
             when unlisted.agency_code <> 'NC-SEA' then left(unlisted.agency_code, 3) || 'LEA'
         end as lea_code,
-        membership.school_name as name,
+        coalesce(membership.school_name, known_elsewhere.name) as name,
         cast(null as varchar) as school_type,
-        cast(null as varchar) as county,
+        known_elsewhere.county,
         cast(null as varchar) as grade_span,
         regexp_full_match(unlisted.agency_code, '[0-9]{2}[A-Z][0-9]{3}') as is_charter,
         cast(null as boolean) as title_i,
@@ -92,6 +111,7 @@ named as (
         unlisted._file
     from unlisted
     left join membership using (school_year, agency_code)
+    left join known_elsewhere using (school_year, agency_code)
 
 ),
 
@@ -230,8 +250,9 @@ final as (
         nces_ids.nces_id,
         name,
         org_type,
-        county,
-        cast(null as varchar) as region,
+        organizations.county,
+        -- The area of the wage survey that the county is in today, whatever the school year.
+        counties.region,
         {{ nc_grade_low('grade_span') }} as grade_low,
         {{ nc_grade_high('grade_span') }} as grade_high,
         is_charter,
@@ -241,6 +262,7 @@ final as (
     from organizations
     left join {{ ref('nc_districts') }} as nces_ids
         on organizations.org_level = 'LEA' and organizations.org_id = nces_ids.agency_code
+    left join {{ ref('nc_counties') }} as counties on organizations.county = counties.county
 
 )
 

@@ -53,9 +53,32 @@ principals as (
 
 ),
 
+-- The state's total stands on each row. A district's rows are of an average school, so it is the sum of its own.
+classroom_teachers as (
+
+    select
+        school_year,
+        agency_code,
+        'staff_fte' as measure,
+        'staff_class' as group_category,
+        'TCH' as group_value,
+        case
+            when {{ nc_level('agency_code') }} = 'SEA' then max({{ number('teachers_of_state') }})
+            else max({{ number('average_teachers') }})
+        end as amount,
+        max(_file) as _file
+    from educator_experience
+    where staff = 'Teacher' and {{ nc_level('agency_code') }} <> 'LEA'
+    group by school_year, agency_code
+    having {{ nc_level('agency_code') }} = 'SEA' or count(*) = 1
+
+),
+
 observations as (
 
     select * from stayers
+    union all by name
+    select * from classroom_teachers
     union all by name
     select * from principals
 
