@@ -10,7 +10,7 @@
 #   make forget [DAYS=400]                              Airflow forgets older runs
 #   make env                                            settings of docker-compose.yaml, in .env
 #   make questions [STATE=nc]                           docs/questions.md, asked of a release
-#   make bench                                          DAGs against one bare script
+#   make bench                                          what the DAGs cost
 #   make pictures                                       the documentation's, of Airflow (Chromium)
 #   make mutations                                      mistakes made on purpose, and who notices
 #   make lint / make lock                               for who changes the code

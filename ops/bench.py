@@ -1,7 +1,8 @@
-"""`make bench`: what the DAGs cost, against the same work in one bare script.
+"""`make bench`: what the DAGs cost: to read their files, and to run, against one bare script.
 
-    python -m ops.bench            both, each in a process and a STATEWIDE_HOME of its own
+    python -m ops.bench            all of it, each in a process and a STATEWIDE_HOME of its own
     python -m ops.bench bare ...   the bare script alone: the same functions, in order
+    python -m ops.bench reading    how long it takes Airflow to read the DAG files
 
 Uses North Carolina 2019 where the publisher's files lie beside the checkout (../shared/data), else
 the fictitious state.
@@ -21,6 +22,27 @@ from include.registry import states
 from ops import configuration
 
 REAL = configuration.ROOT.parent / "shared" / "data"
+
+# Prints the processor's seconds for Airflow itself, and for reading a folder of DAG files.
+READ = """
+import sys, time
+from airflow.dag_processing.dagbag import DagBag
+airflow = time.process_time()
+bag = DagBag(sys.argv[1])
+print("seconds", airflow, time.process_time() - airflow)
+sys.exit(str(bag.import_errors) if bag.import_errors or not bag.dags else 0)
+"""
+# What any DAG file needs, and no more.
+BARE_DAG = """
+from airflow.sdk import dag, task
+
+@dag
+def bare():
+    task(lambda: None, task_id="nothing")()
+
+bare()
+"""
+READ_WITHIN = 0.3
 
 
 def bare(state: str, school_year: int) -> None:
@@ -74,6 +96,45 @@ def timed(told: list[str], root: Path, home: str) -> float:
     return seconds
 
 
+def reading(times: int = 3) -> tuple[float, float]:
+    """Seconds that a bare Airflow takes to start and read one DAG, and what our DAG files add.
+
+    The least of several `times`, each in a process of its own: seconds of the processor, so that
+    what else the machine does counts for little.
+    """
+    with tempfile.TemporaryDirectory(prefix="statewide-bench-") as folder:
+        (Path(folder) / "dags").mkdir()
+        (Path(folder) / "dags" / "bare.py").write_text(BARE_DAG)
+        environment = os.environ | {
+            "AIRFLOW_HOME": folder,
+            "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+            "PYTHONPATH": str(configuration.ROOT),
+        }
+        spent: dict[Path, list[float]] = defaultdict(list)
+        for _ in range(times):
+            for dags in (Path(folder) / "dags", configuration.ROOT / "dags"):
+                done = subprocess.run(
+                    [sys.executable, "-c", READ, str(dags)],
+                    env=environment,
+                    capture_output=True,
+                    text=True,
+                )
+                if done.returncode:
+                    raise SystemExit(f"{dags} cannot be read:\n{done.stderr[-3000:]}")
+                line = next(it for it in done.stdout.splitlines() if it.startswith("seconds "))
+                spent[dags].append(sum(map(float, line.split()[1:])))
+        bare_airflow, ours = (min(it) for it in spent.values())
+        return bare_airflow, ours - bare_airflow
+
+
+def tell_reading() -> None:
+    """How long reading the DAG files takes, and its share of what a bare Airflow takes."""
+    bare_airflow, added = reading()
+    print(f"bare Airflow      {bare_airflow:7.2f} s  (started, and one DAG of one task read)")
+    print(f"our DAG files     {added:7.2f} s  more, of at most {READ_WITHIN} s")
+    print(f"ratio             {added / bare_airflow:7.2f}", flush=True)
+
+
 def compare() -> None:
     """Both ways, and their ratio."""
     with tempfile.TemporaryDirectory(prefix="statewide-bench-") as folder:
@@ -97,7 +158,10 @@ def compare() -> None:
 def main() -> int:
     if sys.argv[1:2] == ["bare"]:
         bare(sys.argv[2], int(sys.argv[3]))
+    elif sys.argv[1:2] == ["reading"]:
+        tell_reading()
     else:
+        tell_reading()
         compare()
     return 0
 
