@@ -106,7 +106,10 @@ def check(state: str, extract: str, sha256: str) -> str:
     from include import quality
 
     year = chosen("school_year")
-    return quality.check(state, extract, year, sha256, override_reason=chosen("reason"))
+    by = get_current_context()["dag_run"].triggering_user_name
+    return quality.check(
+        state, extract, year, sha256, override_reason=chosen("reason"), override_by=by
+    )
 
 
 @task(

@@ -25,6 +25,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 from include import lake, shared_lake
@@ -358,9 +359,20 @@ def _change(how: Callable[[_Kept], T]) -> T:
     raise LostRace(f"{store}/{NAME} never stood still")
 
 
-def show() -> None:
-    """Copy the list of a shared lake to this machine, whose page has no business in the store."""
-    lake.write_json(lake.machine() / NAME, _written(_read()))
+def show(to: Path | None = None) -> None:
+    """Copy the list of a shared lake to this machine, whose page has no business in the store.
+
+    `to`: another folder, for a backup.
+    """
+    lake.write_json((to or lake.machine()) / NAME, _written(_read()))
+
+
+def adopt() -> None:
+    """Bring the list in STATEWIDE_HOME to a shared lake that has none: back from a backup."""
+    path = lake.machine() / NAME
+    seen = _store().read(NAME)
+    if path.exists() and seen.content is None:
+        _store().swap(NAME, seen, path.read_bytes())
 
 
 def _store() -> ObjectStore:

@@ -273,9 +273,10 @@ def _manifest(state: str, build: str) -> dict[str, Any]:
         "format": FORMAT,
         "state": state,
         "release": f"{state}-{lake.digest(made_of)[:12]}",
-        # What was warned of a file does not name the release; who reads its numbers wants it.
+        # What was warned of a file, and with which reason it was let pass, does not name the
+        # release; who reads its numbers wants it.
         "inputs": [
-            told_of | {"warnings": load.get("warnings", [])}
+            told_of | {"warnings": load.get("warnings", []), "override": load.get("override")}
             for told_of, load in zip(inputs, loads, strict=True)
         ],
         "code": code,
@@ -598,14 +599,21 @@ def _upload(store: ObjectStore, state: str, name: str) -> None:
 def _same_but_for_checks(store: ObjectStore, state: str, name: str, manifest: Path) -> bool:
     """Whether the store's manifest tells of the same release, made when another was current.
 
-    Some promises compare with the release that readers had, so a release that was lost here and is
-    made again may have warned of other things, and been approved or not. All its other files are
-    the same, byte for byte.
+    Some promises compare with the release that readers had, or with the load before, so a release
+    that was lost here and is made again may have warned of other things, and been approved or
+    overridden or not. All its other files are the same, byte for byte.
     """
+
+    def lasting(told: dict[str, Any]) -> dict[str, Any]:
+        inputs = [
+            {key: it[key] for key in it if key not in ("warnings", "override")}
+            for it in told.get("inputs", [])
+        ]
+        return told | {"checks": None, "approval": None, "inputs": inputs}
+
     theirs = json.loads(store.read(f"{state}/{name}/{MANIFEST}").content or b"{}")
     ours = json.loads(manifest.read_text())
-    of_the_moment = {"checks": None, "approval": None}
-    return theirs | of_the_moment == ours | of_the_moment
+    return lasting(theirs) == lasting(ours)
 
 
 def _swap(store: ObjectStore, state: str, name: str, seen: Any) -> bool:

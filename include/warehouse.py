@@ -249,7 +249,10 @@ def create(state: str) -> str:
             connection.execute("checkpoint")
         lake.write_json(
             folder / f"{build}.inputs.json",
-            [asdict(load) | {"warnings": lake.warnings(load)} for load in loads],
+            [
+                asdict(load) | {"warnings": lake.warnings(load), "override": lake.override(load)}
+                for load in loads
+            ],
         )
         part.chmod(0o400)
         part.replace(finished)
