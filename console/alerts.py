@@ -66,7 +66,7 @@ def failed(context: Any) -> None:
             _note_of(ti.dag_id, "all states", _part_of_task(ti), section, context)
             tell()
         elif verb == "publish":
-            _note_of(state, "publish", RELEASE, PUBLISHING[ti.task_id], context)
+            _note_of(state, "publish", RELEASE, _publishing(ti.task_id, context), context)
             tell()
         elif ti.task_id == "report":
             from include.runs import ExtractsFailed
@@ -83,6 +83,12 @@ def failed(context: Any) -> None:
             _, extract, step = ti.task_id.split(".")
             year = context["params"]["school_year"]
             _note_of(state, "ingest", part_of(extract, year), step, context)
+
+
+def _publishing(task_id: str, context: Any) -> str:
+    """The section of a publish task's failure. A question that ran out is told anew."""
+    is_unanswered = type(context.get("exception")).__name__ == "Unanswered"
+    return "unanswered" if is_unanswered else PUBLISHING[task_id]
 
 
 def succeeded(context: Any) -> None:

@@ -43,6 +43,7 @@ SECTIONS = {
     "check-the-marts": "the marts broke their promises",
     "protect": "something could not be protected, so nothing leaves",
     "approval": "a release waits for a person, because figures moved since the last one",
+    "unanswered": "nobody answered whether figures that moved may be published",
     "export": "the release could not be written or uploaded",
     "late": "no file by the promised date",
     "stale": "the lake holds what readers have not been given",

@@ -6,23 +6,26 @@ import csv
 import hashlib
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from include import incidents, lake, release
-from ops import instance
+from ops import configuration, instance
 from ops.client import Client, quoted
 from tests.mailbox import Mailbox, receiving
 
 ROOT = Path(__file__).parents[1]
 PATIENCE = 240
 WHY = "a district sent its pupils twice last year"
+CLOSED = "three schools have closed their books"
 pytestmark = pytest.mark.machines
 
 
@@ -37,13 +40,14 @@ class Day:
         run = self.client.trigger(dag, conf)
         return run, self.follow(dag, run)
 
-    def follow(self, dag: str, run: str) -> str:
+    def follow(self, dag: str, run: str, *, asked: bool = False) -> str:
+        """Wait for a run's end, or for a question, unless that was `asked` already."""
         patience = time.monotonic() + PATIENCE
         while True:
             state = self.client.run(dag, run)["state"]
             if state in ("success", "failed"):
                 return state
-            if "awaiting_input" in self.states(dag, run).values():
+            if not asked and "awaiting_input" in self.states(dag, run).values():
                 return "asks"
             assert time.monotonic() < patience, self.states(dag, run)
             time.sleep(0.3)
@@ -221,6 +225,56 @@ def test_a_reason_given_with_the_run_is_an_answer(day):
     approval = manifest()["approval"]
     assert (approval["by"], approval["reason"]) == ("admin", WHY)
     assert approval["how"] == "a reason given with the run"
+
+
+def test_a_question_that_nobody_answers_decides_nothing_and_is_asked_again(day):
+    before, mails = current(), len(day.box.mails)
+    day.rewrite("student_enrollment", lambda rows: rows[: int(len(rows) * 0.93)])
+    _, _, run = day.ingest()
+    assert day.follow("zz_publish", run) == "asks"
+    a_week_passes()
+    assert day.follow("zz_publish", run, asked=True) == "failed"
+    assert day.states("zz_publish", run)["export"] == "upstream_failed"
+    assert current() == before, "readers keep what they have"
+    day.box.wait(lambda box: len(box.mails) > mails + 1)
+    assert "nobody answered whether figures that moved may be published" in day.box.subjects()[-1]
+    assert "/statewide/runbook#unanswered" in day.box.text()
+    assert "The next publish run asks again" in day.box.text()
+    [incident] = incidents.open_incidents().values()
+    assert incident.subject == "publish"
+
+    _, state, run = day.ingest()
+    assert state == "success"
+    assert day.follow("zz_publish", run) == "asks", "the same files are announced and asked about"
+    day.box.wait(lambda box: "a release waits for a person" in box.subjects()[-1])
+    day.answer(run, "Publish", WHY)
+    assert day.follow("zz_publish", run) == "success"
+    assert current() != before
+    day.box.wait(lambda box: "Recovered" in box.subjects()[-1])
+    assert incidents.open_incidents() == {}
+
+
+def a_week_passes() -> None:
+    """For the questions that are asked now: their time is up."""
+    with closing(sqlite3.connect(configuration.home() / "airflow.db", timeout=60)) as database:
+        asked = "update task_instance set trigger_timeout = ? where state = 'awaiting_input'"
+        changed = database.execute(asked, ["2024-07-01 00:00:00.000000"])
+        database.commit()
+        assert changed.rowcount == 1
+
+
+def test_who_let_a_file_pass_that_lost_many_rows_and_why_stands_in_the_release(day):
+    day.rewrite("finance_ledger", lambda rows: rows[: int(len(rows) * 0.7)])
+    assert day.ingest()[1] == "failed", "a file that lost many rows is refused"
+    _, state, _ = day.ingest(extracts=["finance_ledger"], reason=CLOSED, announce=False)
+    assert state == "success"
+    day.box.wait(lambda box: box.subjects()[-1] == "[Statewide] Recovered: Franklin: ingest")
+    _, state = day.run("zz_publish", reason=CLOSED)
+    assert state == "success"
+    overridden = {it["extract"]: it["override"] for it in manifest()["inputs"] if it["override"]}
+    [promise] = overridden["finance_ledger"].pop("promises")
+    assert "fewer rows than the last good load" in promise
+    assert overridden == {"finance_ledger": {"reason": CLOSED, "by": "admin"}}
 
 
 def test_the_watch_tells_of_a_release_that_lags(day):
