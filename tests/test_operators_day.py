@@ -277,6 +277,27 @@ def test_who_let_a_file_pass_that_lost_many_rows_and_why_stands_in_the_release(d
     assert overridden == {"finance_ledger": {"reason": CLOSED, "by": "admin"}}
 
 
+def test_a_paused_state_starts_nothing_and_does_afterwards_what_was_left(day):
+    def publishing() -> list[str]:
+        runs = day.client.get("dags/zz_publish/dagRuns", limit=100)["dag_runs"]
+        return [it["dag_run_id"] for it in runs]
+
+    before, known = current(), publishing()
+    day.client.patch("dags/zz_publish", {"is_paused": True})
+    day.rewrite("work_based_learning", lambda rows: rows[:-1])
+    _, state = day.run("zz_ingest", school_year=2025)
+    assert state == "success"
+    time.sleep(10)
+    assert publishing() == known
+    day.client.patch("dags/zz_publish", {"is_paused": False})
+    time.sleep(10)
+    if publishing() == known:
+        day.ingest()
+    [run] = set(publishing()) - set(known)
+    assert day.follow("zz_publish", run) == "success"
+    assert current() != before
+
+
 def test_the_watch_tells_of_a_release_that_lags(day):
     mails = len(day.box.mails)
     _, state = day.run("statewide_watch")
