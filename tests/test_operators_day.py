@@ -164,9 +164,14 @@ def test_without_drift_nobody_is_asked(day):
     assert [it for it in lake.warehouse("zz").glob("*.approval.json")] == []
 
 
+def fewer(rows: list[list[str]]) -> list[list[str]]:
+    """Seven in a hundred are gone, everywhere: more than goes unasked, less than is refused."""
+    return [row for number, row in enumerate(rows) if number % 14]
+
+
 def test_what_moved_waits_for_a_person_whose_name_and_reason_stand_in_the_release(day):
     before, mails = current(), len(day.box.mails)
-    day.rewrite("student_enrollment", lambda rows: rows[: int(len(rows) * 0.93)])
+    day.rewrite("student_enrollment", fewer)
     _, state, run = day.ingest()
     assert state == "success"
     assert day.follow("zz_publish", run) == "asks"
@@ -196,7 +201,7 @@ def test_what_moved_waits_for_a_person_whose_name_and_reason_stand_in_the_releas
 
 def test_a_refusal_keeps_the_last_release_and_is_not_asked_about_again(day):
     before = current()
-    day.rewrite("student_enrollment", lambda rows: rows[: int(len(rows) * 0.93)])
+    day.rewrite("student_enrollment", fewer)
     _, _, run = day.ingest()
     assert day.follow("zz_publish", run) == "asks"
     day.answer(run, "Keep the last release", "the file lacks a district")
@@ -229,7 +234,7 @@ def test_a_reason_given_with_the_run_is_an_answer(day):
 
 def test_a_question_that_nobody_answers_decides_nothing_and_is_asked_again(day):
     before, mails = current(), len(day.box.mails)
-    day.rewrite("student_enrollment", lambda rows: rows[: int(len(rows) * 0.93)])
+    day.rewrite("student_enrollment", fewer)
     _, _, run = day.ingest()
     assert day.follow("zz_publish", run) == "asks"
     a_week_passes()
