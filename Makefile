@@ -65,7 +65,8 @@ releases: setup
 	@$(RUN) -m include.release list --state "$$STATE"
 
 rollback: setup
-	@$(RUN) -m include.release rollback --state "$$STATE" $(if $(RELEASE),--to "$$RELEASE")
+	@$(RUN) -m include.release rollback --state "$$STATE" $(if $(RELEASE),--to "$$RELEASE") \
+		--reason "$$REASON"
 
 forget: setup
 	@$(RUN) -m ops.forget $(if $(DAYS),--days "$(DAYS)")

@@ -41,6 +41,7 @@ PUBLISHING = {
     "export": "export",
 }
 RELEASE = "the next release"
+ROLLBACK = "an earlier release"
 
 
 @contextmanager
@@ -67,6 +68,9 @@ def failed(context: Any) -> None:
             tell()
         elif verb == "publish":
             _note_of(state, "publish", RELEASE, _publishing(ti.task_id, context), context)
+            tell()
+        elif verb == "rollback":
+            _note_of(state, "rollback", ROLLBACK, "rollback", context)
             tell()
         elif ti.task_id == "report":
             from include.runs import ExtractsFailed
@@ -119,9 +123,9 @@ def run_failed(context: Any) -> None:
             return
         ti = context.get("ti")
         section = PUBLISHING.get(ti.task_id if ti else "", "build")
-        if verb == "ingest":
-            section = "report"
-        part = RELEASE if verb == "publish" else "a run"
+        if verb in ("ingest", "rollback"):
+            section = {"ingest": "report"}.get(verb, verb)
+        part = {"publish": RELEASE, "rollback": ROLLBACK}.get(verb, "a run")
         link = str(ti.log_url) if ti else ""
         incidents.note(state, verb, part, section, incidents.reason_of("stopped"), link)
         tell()
@@ -186,6 +190,15 @@ def after_publish(state: str) -> None:
         from include import incidents
 
         incidents.mend(state, "publish")
+        tell()
+
+
+def after_rollback(state: str) -> None:
+    """Readers see an earlier release: what was wrong with rolling back is mended."""
+    with _harmless():
+        from include import incidents
+
+        incidents.mend(state, "rollback")
         tell()
 
 

@@ -45,6 +45,7 @@ SECTIONS = {
     "approval": "a release waits for a person, because figures moved since the last one",
     "unanswered": "nobody answered whether figures that moved may be published",
     "export": "the release could not be written or uploaded",
+    "rollback": "readers could not be given an earlier release again",
     "late": "no file by the promised date",
     "stale": "the lake holds what readers have not been given",
     "declaration": "the state's file cannot be understood, and none of its DAGs run",

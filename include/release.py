@@ -26,7 +26,7 @@ it by name, or publish with `--force`.
 
     python -m include.release list     --state nc
     python -m include.release verify   --state nc [--to RELEASE]
-    python -m include.release rollback --state nc [--to RELEASE]
+    python -m include.release rollback --state nc [--to RELEASE] [--reason WHY]
     python -m include.release publish  --state nc --build BUILD [--force]
 """
 
@@ -157,8 +157,12 @@ def publish(
 
 
 @shared_lake.step(*KNOWN, moves_pointer=True)
-def rollback(state: str, name: str | None = None) -> str:
+def rollback(
+    state: str, name: str | None = None, *, reason: str | None = None, by: str | None = None
+) -> str:
     """Point readers at an earlier release, by default the one before. Returns its name.
+
+    The ledger keeps the `reason`, and who gave it.
 
     The release is verified first. Every release published after it is withdrawn (see above).
     Raises NoSuchRelease, Corrupted, object_store.StoreFailed.
@@ -173,7 +177,8 @@ def rollback(state: str, name: str | None = None) -> str:
         if store:
             _upload(store, state, name)
         if history.wanted != name:
-            _remember(state, "rollback", name, withdrawn=_newer(history, name))
+            why = {"reason": reason, "by": by} if reason else {}
+            _remember(state, "rollback", name, withdrawn=_newer(history, name), **why)
         if store:
             _swap(store, state, name, seen)
         _move(state, name)
@@ -655,6 +660,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("command", choices=("list", "rollback", "verify", "publish"))
     parser.add_argument("--state", required=True, choices=sorted(registry.states()))
     parser.add_argument("--to", metavar="RELEASE", help="the release that is meant")
+    parser.add_argument("--reason", help="why it is rolled back; the ledger keeps it")
     parser.add_argument("--build", help="the protected build to publish")
     parser.add_argument("--force", action="store_true", help="publish even what was rolled back")
     told = parser.parse_args(arguments)
@@ -679,7 +685,7 @@ def _run(told: argparse.Namespace) -> str:
         name = verify(told.state, told.to)
         return f"{told.state}: release {name} is whole, every file is as it was published"
     if told.command == "rollback":
-        name = rollback(told.state, told.to)
+        name = rollback(told.state, told.to, reason=told.reason or None)
         return f"{told.state}: readers see release {name}; newer ones are withdrawn"
     name = publish(told.state, told.build, force=told.force)
     return f"{told.state}: published {name}" if name else f"{told.state}: nothing new to publish"

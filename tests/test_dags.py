@@ -92,7 +92,9 @@ def dags(read) -> dict:
 
 def test_every_state_has_an_ingest_and_a_publish_dag_and_nothing_else(read, dags):
     assert read["errors"] == {}
-    of_states = {f"{code}_{verb}" for code in states() for verb in ("ingest", "publish")}
+    of_states = {
+        f"{code}_{verb}" for code in states() for verb in ("ingest", "publish", "rollback")
+    }
     assert set(dags) == of_states | OF_ALL_STATES
 
 
@@ -161,7 +163,7 @@ def test_how_long_a_fetch_waits_is_the_deployments_choice(tmp_path):
 
 @pytest.mark.parametrize("code", sorted(states()))
 def test_every_dag_of_a_state_says_whose_it_is(code, dags):
-    for verb in ("ingest", "publish"):
+    for verb in ("ingest", "publish", "rollback"):
         dag = dags[f"{code}_{verb}"]
         assert dag["owner"] == states()[code].owner
         assert dag["tags"] == sorted([verb, code])
@@ -180,6 +182,14 @@ def test_every_dag_and_every_task_has_a_page_that_answers_an_operators_questions
             assert task["tells"] == ["failed"], "whoever answers for it hears of a failure"
             if dag_id in OF_ALL_STATES:
                 assert task["mends"] == ["succeeded"], "and of its end"
+
+
+@pytest.mark.parametrize("code", sorted(states()))
+def test_nobody_rolls_back_by_clock_or_without_a_reason(code, dags):
+    dag = dags[f"{code}_rollback"]
+    assert dag["timetable"] == "None"
+    assert dag["params"]["reason"]["schema"]["minLength"] >= 10
+    assert dag["params"]["release"]["value"] is None
 
 
 @pytest.mark.parametrize("code", sorted(states()))

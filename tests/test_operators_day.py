@@ -232,6 +232,27 @@ def test_a_reason_given_with_the_run_is_an_answer(day):
     assert approval["how"] == "a reason given with the run"
 
 
+def test_readers_are_given_the_release_before_and_the_one_after_again(day):
+    now = current()
+    assert day.run("zz_rollback", reason=WHY)[1] == "success"
+    before = current()
+    assert before != now
+    told = (lake.published("zz") / "releases.jsonl").read_text().splitlines()[-1]
+    last = json.loads(told)
+    assert (last["action"], last["by"], last["reason"]) == ("rollback", "admin", WHY)
+    assert day.ingest()[1:] == ("success", ""), "what was withdrawn is not announced again"
+
+    mails = len(day.box.mails)
+    assert day.run("zz_rollback", release="zz-000000000000", reason=WHY)[1] == "failed"
+    assert current() == before
+    day.box.wait(lambda box: len(box.mails) > mails)
+    assert "zz has no release zz-000000000000" in day.box.text()
+    assert "/statewide/runbook#rollback" in day.box.text()
+    assert day.run("zz_rollback", release=now, reason=WHY)[1] == "success"
+    assert current() == now
+    day.box.wait(lambda box: box.subjects()[-1] == "[Statewide] Recovered: Franklin: rollback")
+
+
 def test_a_question_that_nobody_answers_decides_nothing_and_is_asked_again(day):
     before, mails = current(), len(day.box.mails)
     day.rewrite("student_enrollment", fewer)
