@@ -248,10 +248,14 @@ def reason_of(error: BaseException | str | None) -> str:
     if kind.__name__ == "BuildFailed":
         # What DuckDB says of a model may quote a cell; which model it was is enough here.
         lines = [line.partition("): ")[0] + (")" if "): " in line else "") for line in lines]
-    shown = [_without_secrets(line)[:LENGTH] for line in lines[:LINES]]
+    shown = [_cut(_without_secrets(line)) for line in lines[:LINES]]
     if len(lines) > LINES:
         shown.append(f"... and {len(lines) - LINES} more lines, in its log")
     return "\n".join(shown)
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= LENGTH else line[: LENGTH - 4] + " ..."
 
 
 def _without_secrets(line: str) -> str:
