@@ -118,8 +118,11 @@ def run_failed(context: Any) -> None:
         state, _, verb = context["dag"].dag_id.partition("_")
         run = context.get("dag_run")
         since = getattr(run, "start_date", None)
-        known = incidents.open_incidents().get(f"{state}/{verb}")
-        if known and since and datetime.fromisoformat(_last(known)) >= since.replace(microsecond=0):
+        # Airflow may call this long after the run ended: its task has told by then, and a later run
+        # may have mended it.
+        known = [*incidents.open_incidents().values(), *incidents.closed_incidents()]
+        told = [_last(it) for it in known if (it.state, it.subject) == (state, verb)]
+        if since and any(datetime.fromisoformat(it) >= since.replace(microsecond=0) for it in told):
             return
         ti = context.get("ti")
         section = PUBLISHING.get(ti.task_id if ti else "", "build")
