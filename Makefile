@@ -10,7 +10,7 @@
 #   make forget [DAYS=400]                              Airflow forgets older runs
 #   make env                                            settings of docker-compose.yaml, in .env
 #   make questions [STATE=nc]                           docs/questions.md, asked of a release
-#   make bench                                          protection by size; DAGs against a bare script
+#   make bench                                          protection by size; what the DAGs cost
 #   make pictures                                       the documentation's, of Airflow (Chromium)
 #   make mutations                                      mistakes made on purpose, and who notices
 #   make lint / make lock                               for who changes the code
@@ -65,7 +65,8 @@ releases: setup
 	@$(RUN) -m include.release list --state "$$STATE"
 
 rollback: setup
-	@$(RUN) -m include.release rollback --state "$$STATE" $(if $(RELEASE),--to "$$RELEASE")
+	@$(RUN) -m include.release rollback --state "$$STATE" $(if $(RELEASE),--to "$$RELEASE") \
+		--reason "$$REASON"
 
 forget: setup
 	@$(RUN) -m ops.forget $(if $(DAYS),--days "$(DAYS)")

@@ -41,6 +41,7 @@ PUBLISHING = {
     "export": "export",
 }
 RELEASE = "the next release"
+ROLLBACK = "an earlier release"
 
 
 @contextmanager
@@ -66,7 +67,10 @@ def failed(context: Any) -> None:
             _note_of(ti.dag_id, "all states", _part_of_task(ti), section, context)
             tell()
         elif verb == "publish":
-            _note_of(state, "publish", RELEASE, PUBLISHING[ti.task_id], context)
+            _note_of(state, "publish", RELEASE, _publishing(ti.task_id, context), context)
+            tell()
+        elif verb == "rollback":
+            _note_of(state, "rollback", ROLLBACK, "rollback", context)
             tell()
         elif ti.task_id == "report":
             from include.runs import ExtractsFailed
@@ -83,6 +87,12 @@ def failed(context: Any) -> None:
             _, extract, step = ti.task_id.split(".")
             year = context["params"]["school_year"]
             _note_of(state, "ingest", part_of(extract, year), step, context)
+
+
+def _publishing(task_id: str, context: Any) -> str:
+    """The section of a publish task's failure. A question that ran out is told anew."""
+    is_unanswered = type(context.get("exception")).__name__ == "Unanswered"
+    return "unanswered" if is_unanswered else PUBLISHING[task_id]
 
 
 def succeeded(context: Any) -> None:
@@ -108,14 +118,17 @@ def run_failed(context: Any) -> None:
         state, _, verb = context["dag"].dag_id.partition("_")
         run = context.get("dag_run")
         since = getattr(run, "start_date", None)
-        known = incidents.open_incidents().get(f"{state}/{verb}")
-        if known and since and datetime.fromisoformat(_last(known)) >= since.replace(microsecond=0):
+        # Airflow may call this long after the run ended: its task has told by then, and a later run
+        # may have mended it.
+        known = [*incidents.open_incidents().values(), *incidents.closed_incidents()]
+        told = [_last(it) for it in known if (it.state, it.subject) == (state, verb)]
+        if since and any(datetime.fromisoformat(it) >= since.replace(microsecond=0) for it in told):
             return
         ti = context.get("ti")
         section = PUBLISHING.get(ti.task_id if ti else "", "build")
-        if verb == "ingest":
-            section = "report"
-        part = RELEASE if verb == "publish" else "a run"
+        if verb in ("ingest", "rollback"):
+            section = {"ingest": "report"}.get(verb, verb)
+        part = {"publish": RELEASE, "rollback": ROLLBACK}.get(verb, "a run")
         link = str(ti.log_url) if ti else ""
         incidents.note(state, verb, part, section, incidents.reason_of("stopped"), link)
         tell()
@@ -180,6 +193,15 @@ def after_publish(state: str) -> None:
         from include import incidents
 
         incidents.mend(state, "publish")
+        tell()
+
+
+def after_rollback(state: str) -> None:
+    """Readers see an earlier release: what was wrong with rolling back is mended."""
+    with _harmless():
+        from include import incidents
+
+        incidents.mend(state, "rollback")
         tell()
 
 

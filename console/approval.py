@@ -35,8 +35,7 @@ class ApproveWhatMoved(HITLOperator):
         super().__init__(
             subject="Publish figures that moved since the last release?",
             options=[PUBLISH, KEEP],
-            # Nobody's silence publishes anything.
-            defaults=KEEP,
+            # No default: silence is no answer, neither a yes nor a no.
             response_timeout=timedelta(days=float(os.environ.get("STATEWIDE_APPROVAL_DAYS") or 7)),
             params={
                 # Airflow validates a task's params before it runs, so the form starts with an
@@ -75,35 +74,30 @@ class ApproveWhatMoved(HITLOperator):
     def execute_complete(self, context: Any, event: dict[str, Any]) -> str:
         """Keep the answer; ask again where it gives no reason.
 
-        Raises AirflowSkipException where it is no.
+        Raises AirflowSkipException where it is no, approvals.Unanswered where nobody gave one in
+        time.
         """
         from include import approvals
 
-        # Time ran out, and Airflow answered with the default, for which nobody gave a reason.
-        silent = "error" not in event and not event.get("responded_by_user")
-        if silent:
-            answer = approvals.answer(
-                self.state,
-                self.build,
-                is_yes=False,
-                by="nobody",
-                how="no answer in time",
-                reason="nobody answered in time, so the last release stays",
+        if event.get("error_type") == "timeout":
+            raise approvals.Unanswered(
+                f"{self.state}: nobody said in {self._days()} whether figures that moved may be "
+                "published. Readers keep the last release. The next publish run asks again; to "
+                "be asked at once, clear this task"
             )
-        else:
-            given = super().execute_complete(context, event)
-            user, why = given["responded_by_user"], given["params_input"].get("why") or ""
-            if len(why.strip()) < approvals.LEAST_REASON:
-                self.log.warning("%s gave no reason, so the question stays", user)
-                return super().execute(context)
-            answer = approvals.answer(
-                self.state,
-                self.build,
-                is_yes=given["chosen_options"] == [PUBLISH],
-                by=str(user.get("name") or user["id"]),
-                how="answered in Airflow",
-                reason=why,
-            )
+        given = super().execute_complete(context, event)
+        user, why = given["responded_by_user"], given["params_input"].get("why") or ""
+        if len(why.strip()) < approvals.LEAST_REASON:
+            self.log.warning("%s gave no reason, so the question stays", user)
+            return super().execute(context)
+        answer = approvals.answer(
+            self.state,
+            self.build,
+            is_yes=given["chosen_options"] == [PUBLISH],
+            by=str(user.get("name") or user["id"]),
+            how="answered in Airflow",
+            reason=why,
+        )
         alerts.after_publish(self.state)
         if not answer.is_yes:
             raise AirflowSkipException(
@@ -111,3 +105,8 @@ class ApproveWhatMoved(HITLOperator):
             )
         self.log.info("approved by %s: %s", answer.by, answer.reason)
         return self.build
+
+    def _days(self) -> str:
+        assert self.response_timeout
+        days = self.response_timeout / timedelta(days=1)
+        return f"{days:g} day{'' if days == 1 else 's'}"

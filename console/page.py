@@ -118,13 +118,22 @@ def state_page(request: Request, state: Visible, user: GetUserDep) -> Response:
     """Every extract and year of a state, its checks and its releases."""
     lines = status.lines(state)
     detailed = _may(user, state, DagAccessEntity.TASK_LOGS)
+    wrong = [it for it in incidents.open_incidents().values() if it.state == state]
     return _page(
         request,
         "state.html",
         registry.states()[state].name,
         state=registry.states()[state],
         lines=lines,
-        wrong=[it for it in incidents.open_incidents().values() if it.state == state],
+        wrong=wrong,
+        # A file that could not be had has left no trace but its alert.
+        failed={
+            (it.extract, it.school_year)
+            for it in lines
+            for incident in wrong
+            if incident.subject == "ingest"
+            and incidents.part_of(it.extract, it.school_year) in incident.parts
+        },
         sections=incidents.SECTIONS,
         releases=status.releases(state),
         is_behind=status.behind(state),

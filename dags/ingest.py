@@ -111,7 +111,10 @@ def check(state: str, extract: str, sha256: str) -> str:
     from include import quality
 
     year = chosen("school_year")
-    return quality.check(state, extract, year, sha256, override_reason=chosen("reason"))
+    by = get_current_context()["dag_run"].triggering_user_name
+    return quality.check(
+        state, extract, year, sha256, override_reason=chosen("reason"), override_by=by
+    )
 
 
 @task(
@@ -190,6 +193,54 @@ def readable(name: str) -> str:
     return name.replace("_", " ").capitalize()
 
 
+def form(state: State) -> dict[str, Param]:
+    """What a run may be asked for, as the form that Airflow shows."""
+    return {
+        "school_year": Param(
+            state.latest_year,
+            type="integer",
+            enum=state.school_years,
+            title="School year",
+            description="The year in which the school year ends: 2018-19 is 2019.",
+        ),
+        "extracts": Param(
+            None,
+            type=["null", "array"],
+            items={"type": "string", "enum": list(state.extracts)},
+            examples=list(state.extracts),
+            title="Only these extracts",
+            description="Empty: every extract that this school year has.",
+        ),
+        "force": Param(
+            False,
+            type="boolean",
+            title="Fetch again",
+            description="Also what the publisher says has not changed.",
+        ),
+        "announce": Param(
+            True,
+            type="boolean",
+            title="Publish afterwards",
+            description="Not, while loading many years: the last of them publishes them all.",
+        ),
+        "reason": Param(
+            None,
+            type=["null", "string"],
+            minLength=10,
+            title="Reason for a mass change",
+            description="Loads files although they lost many rows, or have many bad ones; "
+            "holds for every extract of the run, so name them. Kept with the verdict.",
+        ),
+        "extracts_root": Param(
+            None,
+            type=["null", "string"],
+            title="Read extracts from",
+            description="A folder or address that the operator of this machine has allowed. "
+            "Empty: the deployment's STATEWIDE_EXTRACTS.",
+        ),
+    }
+
+
 def ingest(state: State) -> None:
     @dag(
         dag_id=f"{state.state}_ingest",
@@ -202,50 +253,6 @@ def ingest(state: State) -> None:
         catchup=False,
         # Two years must not race for one announcement.
         max_active_runs=1,
-        params={
-            "school_year": Param(
-                state.latest_year,
-                type="integer",
-                enum=state.school_years,
-                title="School year",
-                description="The year in which the school year ends: 2018-19 is 2019.",
-            ),
-            "extracts": Param(
-                None,
-                type=["null", "array"],
-                items={"type": "string", "enum": list(state.extracts)},
-                examples=list(state.extracts),
-                title="Only these extracts",
-                description="Empty: every extract that this school year has.",
-            ),
-            "force": Param(
-                False,
-                type="boolean",
-                title="Fetch again",
-                description="Also what the publisher says has not changed.",
-            ),
-            "announce": Param(
-                True,
-                type="boolean",
-                title="Publish afterwards",
-                description="Not, while loading many years: the last of them publishes them all.",
-            ),
-            "reason": Param(
-                None,
-                type=["null", "string"],
-                minLength=10,
-                title="Reason for a mass change",
-                description="Loads files although they lost many rows, or have many bad ones; "
-                "holds for every extract of the run, so name them. Kept with the verdict.",
-            ),
-            "extracts_root": Param(
-                None,
-                type=["null", "string"],
-                title="Read extracts from",
-                description="A folder or address that the operator of this machine has allowed. "
-                "Empty: the deployment's STATEWIDE_EXTRACTS.",
-            ),
-        },
         on_failure_callback=alerts.run_failed,
         default_args={
             "owner": state.owner,
@@ -266,7 +273,9 @@ def ingest(state: State) -> None:
         announced = announce.override(outlets=[Asset(f"lake/{state.state}")])(state.state)
         loads >> announced >> report(state.state)
 
-    ingest_state()
+    # Last: every task would get a copy of the form of its own, which takes longer than all the rest
+    # of reading this file. A run knows the form from its DAG.
+    ingest_state().params = form(state)
 
 
 def draw_group(state: State, group: str, extracts: list[str]):

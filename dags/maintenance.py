@@ -2,7 +2,8 @@
 ### Maintenance
 
 **Purpose.** Removes, once a week, what nothing needs any more: landed files that were replaced long
-ago, their quarantine and Data Docs, old builds, old logs of tasks.
+ago, their quarantine and Data Docs, old builds, old logs of tasks. In a folder as on a shared lake,
+where the bytes of what went are removed by the next cleaning.
 
 **In.** `STATEWIDE_KEEP_FILES` (400 days), `STATEWIDE_KEEP_BUILDS` (30), `STATEWIDE_KEEP_LOGS` (90).
 
@@ -67,6 +68,8 @@ def clean(state: str) -> None:
     from include import retention
 
     get_current_context()["state"] = state  # names the mapped task
+    # First, so that what goes today keeps its bytes until the next cleaning.
+    print(retention.collect(state), "objects of a shared lake removed, which no file has any more")
     for path in retention.clean(state, retention.Policy.configured()):
         print(path)
 

@@ -127,7 +127,8 @@ ASKS = explained(
     given="The protected build, the release that readers see, and the checks that warned.",
     makes="An answer with a name and a reason, which stands in the release's manifest. A no skips "
     "the export: readers keep the last release. Waiting takes no worker.",
-    failure="that the question could not be asked; nothing is published.",
+    failure="that nobody answered in time, or that the question could not be asked. Nothing is "
+    "published, and nothing is decided: the next run asks again.",
     clearing="is safe: it asks again.",
     concerns="the state's owner, who answers under **Required Actions**.",
 )

@@ -29,6 +29,10 @@ class NotApproved(RuntimeError):
     """A build moved figures that readers have, and nobody has said yes to it."""
 
 
+class Unanswered(RuntimeError):
+    """A question was asked, and nobody answered it in time. Nothing is published, or decided."""
+
+
 @dataclass(frozen=True)
 class Answer:
     """`how` is the way it was given; `asked` are the promises that it is about."""

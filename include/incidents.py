@@ -25,6 +25,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, TypeVar
 
 from include import lake, shared_lake
@@ -42,7 +43,9 @@ SECTIONS = {
     "check-the-marts": "the marts broke their promises",
     "protect": "something could not be protected, so nothing leaves",
     "approval": "a release waits for a person, because figures moved since the last one",
+    "unanswered": "nobody answered whether figures that moved may be published",
     "export": "the release could not be written or uploaded",
+    "rollback": "readers could not be given an earlier release again",
     "late": "no file by the promised date",
     "stale": "the lake holds what readers have not been given",
     "declaration": "the state's file cannot be understood, and none of its DAGs run",
@@ -245,10 +248,14 @@ def reason_of(error: BaseException | str | None) -> str:
     if kind.__name__ == "BuildFailed":
         # What DuckDB says of a model may quote a cell; which model it was is enough here.
         lines = [line.partition("): ")[0] + (")" if "): " in line else "") for line in lines]
-    shown = [_without_secrets(line)[:LENGTH] for line in lines[:LINES]]
+    shown = [_cut(_without_secrets(line)) for line in lines[:LINES]]
     if len(lines) > LINES:
         shown.append(f"... and {len(lines) - LINES} more lines, in its log")
     return "\n".join(shown)
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= LENGTH else line[: LENGTH - 4] + " ..."
 
 
 def _without_secrets(line: str) -> str:
@@ -358,9 +365,20 @@ def _change(how: Callable[[_Kept], T]) -> T:
     raise LostRace(f"{store}/{NAME} never stood still")
 
 
-def show() -> None:
-    """Copy the list of a shared lake to this machine, whose page has no business in the store."""
-    lake.write_json(lake.machine() / NAME, _written(_read()))
+def show(to: Path | None = None) -> None:
+    """Copy the list of a shared lake to this machine, whose page has no business in the store.
+
+    `to`: another folder, for a backup.
+    """
+    lake.write_json((to or lake.machine()) / NAME, _written(_read()))
+
+
+def adopt() -> None:
+    """Bring the list in STATEWIDE_HOME to a shared lake that has none: back from a backup."""
+    path = lake.machine() / NAME
+    seen = _store().read(NAME)
+    if path.exists() and seen.content is None:
+        _store().swap(NAME, seen, path.read_bytes())
 
 
 def _store() -> ObjectStore:

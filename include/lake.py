@@ -308,6 +308,25 @@ def warnings(load: Load) -> list[str]:
     ]
 
 
+def override(load: Load) -> dict[str, Any] | None:
+    """The reason with which an accepted file was let pass, by whom, and what it was let pass.
+
+    None where the file kept every promise that somebody could have overridden.
+    """
+    path = verdict(load.state, load.extract, load.school_year, load.sha256)
+    if not path.exists():
+        return None
+    told = json.loads(path.read_text())
+    promises = [it["promise"] for it in told["promises"] if it.get("overridden")]
+    if not promises:
+        return None
+    return {
+        "reason": told["override_reason"],
+        "by": told.get("override_by"),
+        "promises": promises,
+    }
+
+
 def digest(told: Any) -> str:
     """A hash of anything that JSON can say, the same for the same content."""
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()

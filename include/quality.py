@@ -141,13 +141,14 @@ def check(
     school_year: int,
     sha256: str,
     override_reason: str | None = None,
+    override_by: str | None = None,
 ) -> str:
     """Hold one landed file to its promises; write its good rows to `lake.checked`.
 
     Bad rows go to `lake.quarantined` with their reasons, what was found to `lake.verdict`, Data
     Docs to `lake.data_docs`. A file that is the accepted load already, under the same spec, is
-    not checked again. With an `override_reason`, which is kept in the verdict, a change in volume
-    or too many bad rows warns instead of refusing.
+    not checked again. With an `override_reason`, which is kept in the verdict with the name of who
+    gave it, a change in volume or too many bad rows warns instead of refusing.
 
     Raises BrokenPromises where the file is refused, CheckErrored where a promise could not be
     evaluated, tables.Unreadable where the bytes are no table, lake.NothingLanded where there are
@@ -166,7 +167,7 @@ def check(
             receipt = {}
         file = _File(state, extract, declared, school_year, sha256, now, receipt)
         with _workplace() as work:
-            _check(file, kept, work, override_reason)
+            _check(file, kept, work, override_reason, override_by)
     return sha256
 
 
@@ -228,7 +229,9 @@ def check_marts(state: str, build: str, override_reason: str | None = None) -> s
     return build
 
 
-def _check(file: _File, kept: str, work: Path, override_reason: str | None) -> None:
+def _check(
+    file: _File, kept: str, work: Path, override_reason: str | None, override_by: str | None
+) -> None:
     from expectations import landed
     from include import tables
 
@@ -265,7 +268,7 @@ def _check(file: _File, kept: str, work: Path, override_reason: str | None) -> N
         errored = any(promise["outcome"] == "errored" for promise in promises)
         quarantined = 0 if errored else _quarantine(connection, file, promises)
         refused = errored or _refuses(promises)
-        _settle(connection, promises, refused=refused)
+        _settle(connection, promises, refused=refused, override_reason=override_reason)
         load = lake.Load(
             state=file.state,
             extract=file.name,
@@ -284,6 +287,7 @@ def _check(file: _File, kept: str, work: Path, override_reason: str | None) -> N
         "source": file.source,
         "verdict": "errored" if errored else "refused" if refused else "accepted",
         "override_reason": override_reason,
+        "override_by": override_by if override_reason else None,
         "footers": rows_in - rows,
         "repaired": table.repaired,
         "promises": [_published(promise) for promise in promises],
@@ -605,7 +609,13 @@ def _value_class(value: str, promise: Mapping[str, Any], column: registry.Column
     )
 
 
-def _settle(connection: Any, promises: list[dict[str, Any]], *, refused: bool) -> None:
+def _settle(
+    connection: Any,
+    promises: list[dict[str, Any]],
+    *,
+    refused: bool,
+    override_reason: str | None,
+) -> None:
     """Say what each failure means for the file, and where its first rows are."""
     for promise in promises:
         if promise["outcome"] != "failed":
@@ -616,6 +626,8 @@ def _settle(connection: Any, promises: list[dict[str, Any]], *, refused: bool) -
             ).fetchone()
         stops = promise["severity"] == "critical" or (refused and _sets_aside(promise))
         promise["outcome"] = "broken" if stops else "warned"
+        if not stops and promise.get("can_override") and override_reason:
+            promise["overridden"] = override_reason
 
 
 def _accept(connection: Any, file: _File, load: lake.Load) -> None:

@@ -303,31 +303,30 @@ def _reference(name: str) -> dict[str, Any]:
     return known[name]
 
 
-@cache
-def _references_of(state: str) -> frozenset[str]:
-    told = _load(STATES / f"{state}.yml")["extracts"]
-    return frozenset(name for name, extract in told.items() if (extract or {}).get("reference"))
-
-
 def is_reference(state: str, extract: str) -> bool:
     """Whether this extract of the state is one of the nationwide reference files."""
-    return extract in _references_of(state)
-
-
-@cache
-def _standard_of(state: str) -> frozenset[str]:
-    told = _load(STATES / f"{state}.yml")["extracts"]
-    return frozenset(name for name, extract in told.items() if (extract or {}).get("standard"))
+    return extract in _said_to_be("reference", state)
 
 
 def sends_records(state: str) -> bool:
     """Whether the state sends any of the record-level standard extracts."""
-    return bool(_standard_of(state))
+    return bool(_said_to_be("standard", state))
 
 
 def is_standard(state: str, extract: str) -> bool:
     """Whether this extract of the state is one of the record-level standard extracts."""
-    return extract in _standard_of(state)
+    return extract in _said_to_be("standard", state)
+
+
+def _said_to_be(kind: str, state: str) -> frozenset[str]:
+    file = STATES / f"{state}.yml"
+    return _marked(kind, file, file.stat().st_mtime_ns)
+
+
+@cache
+def _marked(kind: str, file: Path, _written: int) -> frozenset[str]:
+    told = _load(file)["extracts"]
+    return frozenset(name for name, extract in told.items() if (extract or {}).get(kind))
 
 
 def read(file: Path) -> State:
@@ -357,22 +356,34 @@ def read(file: Path) -> State:
 
 
 class States(Mapping[str, State]):
-    """All states, by postal code; each file is read when its state is first asked for."""
+    """All states, by postal code; each file is read when its state is first asked for.
+
+    And again when it was written to: Airflow's pages are served by a process that lives for months,
+    while states are added and corrected.
+    """
 
     def __init__(self, folder: Path):
-        self._files = {file.stem: file for file in sorted(folder.glob("*.yml"))}
-        self._read: dict[str, State] = {}
+        self._folder = folder
+        self._read: dict[str, tuple[int, State]] = {}
 
     def __getitem__(self, code: str) -> State:
-        if code not in self._read:
-            self._read[code] = read(self._files[code])
-        return self._read[code]
+        file = self._folder / f"{code}.yml"
+        try:
+            # A code may come out of an address: it names no file elsewhere.
+            if file.parent != self._folder or file.stem != code:
+                raise KeyError(code)
+            written = file.stat().st_mtime_ns
+        except (OSError, ValueError):
+            raise KeyError(code) from None
+        if code not in self._read or self._read[code][0] != written:
+            self._read[code] = (written, read(file))
+        return self._read[code][1]
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._files)
+        return iter(sorted(file.stem for file in self._folder.glob("*.yml")))
 
     def __len__(self) -> int:
-        return len(self._files)
+        return len(list(iter(self)))
 
 
 @cache

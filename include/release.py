@@ -26,7 +26,7 @@ it by name, or publish with `--force`.
 
     python -m include.release list     --state nc
     python -m include.release verify   --state nc [--to RELEASE]
-    python -m include.release rollback --state nc [--to RELEASE]
+    python -m include.release rollback --state nc [--to RELEASE] [--reason WHY]
     python -m include.release publish  --state nc --build BUILD [--force]
 """
 
@@ -157,8 +157,12 @@ def publish(
 
 
 @shared_lake.step(*KNOWN, moves_pointer=True)
-def rollback(state: str, name: str | None = None) -> str:
+def rollback(
+    state: str, name: str | None = None, *, reason: str | None = None, by: str | None = None
+) -> str:
     """Point readers at an earlier release, by default the one before. Returns its name.
+
+    The ledger keeps the `reason`, and who gave it.
 
     The release is verified first. Every release published after it is withdrawn (see above).
     Raises NoSuchRelease, Corrupted, object_store.StoreFailed.
@@ -173,7 +177,8 @@ def rollback(state: str, name: str | None = None) -> str:
         if store:
             _upload(store, state, name)
         if history.wanted != name:
-            _remember(state, "rollback", name, withdrawn=_newer(history, name))
+            why = {"reason": reason, "by": by} if reason else {}
+            _remember(state, "rollback", name, withdrawn=_newer(history, name), **why)
         if store:
             _swap(store, state, name, seen)
         _move(state, name)
@@ -273,11 +278,16 @@ def _manifest(state: str, build: str) -> dict[str, Any]:
         "format": FORMAT,
         "state": state,
         "release": f"{state}-{lake.digest(made_of)[:12]}",
-        # What was warned of a file does not name the release; who reads its numbers wants it.
+        # What was warned of a file, and with which reason it was let pass, does not name the
+        # release; who reads its numbers wants it.
         "inputs": [
             told_of
-            # Accepted rows that other files contradict, and that no number is made of.
-            | {"contradicted": load.get("contradicted", 0), "warnings": load.get("warnings", [])}
+            | {
+                # Accepted rows that other files contradict, and that no number is made of.
+                "contradicted": load.get("contradicted", 0),
+                "warnings": load.get("warnings", []),
+                "override": load.get("override"),
+            }
             for told_of, load in zip(inputs, loads, strict=True)
         ],
         "code": code,
@@ -600,14 +610,21 @@ def _upload(store: ObjectStore, state: str, name: str) -> None:
 def _same_but_for_checks(store: ObjectStore, state: str, name: str, manifest: Path) -> bool:
     """Whether the store's manifest tells of the same release, made when another was current.
 
-    Some promises compare with the release that readers had, so a release that was lost here and is
-    made again may have warned of other things, and been approved or not. All its other files are
-    the same, byte for byte.
+    Some promises compare with the release that readers had, or with the load before, so a release
+    that was lost here and is made again may have warned of other things, and been approved or
+    overridden or not. All its other files are the same, byte for byte.
     """
+
+    def lasting(told: dict[str, Any]) -> dict[str, Any]:
+        inputs = [
+            {key: it[key] for key in it if key not in ("warnings", "override")}
+            for it in told.get("inputs", [])
+        ]
+        return told | {"checks": None, "approval": None, "inputs": inputs}
+
     theirs = json.loads(store.read(f"{state}/{name}/{MANIFEST}").content or b"{}")
     ours = json.loads(manifest.read_text())
-    of_the_moment = {"checks": None, "approval": None}
-    return theirs | of_the_moment == ours | of_the_moment
+    return lasting(theirs) == lasting(ours)
 
 
 def _swap(store: ObjectStore, state: str, name: str, seen: Any) -> bool:
@@ -649,6 +666,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("command", choices=("list", "rollback", "verify", "publish"))
     parser.add_argument("--state", required=True, choices=sorted(registry.states()))
     parser.add_argument("--to", metavar="RELEASE", help="the release that is meant")
+    parser.add_argument("--reason", help="why it is rolled back; the ledger keeps it")
     parser.add_argument("--build", help="the protected build to publish")
     parser.add_argument("--force", action="store_true", help="publish even what was rolled back")
     told = parser.parse_args(arguments)
@@ -673,7 +691,7 @@ def _run(told: argparse.Namespace) -> str:
         name = verify(told.state, told.to)
         return f"{told.state}: release {name} is whole, every file is as it was published"
     if told.command == "rollback":
-        name = rollback(told.state, told.to)
+        name = rollback(told.state, told.to, reason=told.reason or None)
         return f"{told.state}: readers see release {name}; newer ones are withdrawn"
     name = publish(told.state, told.build, force=told.force)
     return f"{told.state}: published {name}" if name else f"{told.state}: nothing new to publish"

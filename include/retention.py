@@ -11,23 +11,28 @@ needs them, however old they are:
 
 Of the rest, files stay `files` days, builds and what was left over `builds` days. Whatever cannot
 be read counts as needed: with a release whose manifest is broken, nothing of its state is removed.
+
+On a lake that several machines share, what goes is taken out of the index, in one replacement that
+is refused if anything of the state changed while it was looked through; a step that has read, or
+made again, what just went starts over or puts it back. Its bytes go with the cleaning after next,
+or later: `shared_lake.collect` removes what no index names. Ages are those of the bytes in the
+store, less the time by which a file may be younger than its bytes.
 """
 
 from __future__ import annotations
 
 import json
-import logging
 import os
 import re
 import shutil
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
 from include import lake, registry, release, shared_lake, warehouse
-
-log = logging.getLogger(__name__)
 
 DAY = 86_400
 OF_A_BUILD = {
@@ -120,73 +125,140 @@ def _archive(receipt: dict) -> str:
     return str((receipt.get("archive") or {}).get("sha256", ""))
 
 
-def unneeded(state: str, policy: Policy, now: float | None = None) -> list[Path]:
-    """What of a state may go, as files and folders. `now` is in seconds since 1970."""
-    now = time.time() if now is None else now
+class There(Protocol):
+    """What lies in a lake: its files and folders, and their ages in seconds."""
+
+    def glob(self, pattern: str) -> Iterator[Path]: ...
+    def is_folder(self, path: Path) -> bool: ...
+    def age(self, path: Path) -> float: ...
+
+
+class _InFolder:
+    """The lake as a folder of this machine."""
+
+    def __init__(self) -> None:
+        self._now = time.time()
+
+    def glob(self, pattern: str) -> Iterator[Path]:
+        return lake.home().glob(pattern)
+
+    def is_folder(self, path: Path) -> bool:
+        return path.is_dir() and not path.is_symlink()
+
+    def age(self, path: Path) -> float:
+        """Since anything in it changed; a link counts as itself."""
+        try:
+            times = [path.lstat().st_mtime]
+            if self.is_folder(path):
+                times += [it.lstat().st_mtime for it in path.rglob("*")]
+        except FileNotFoundError:
+            return 0
+        return self._now - max(times)
+
+
+class _InIndex:
+    """The lake as the index of a shared one names it. Paths are names in it."""
+
+    def __init__(self, written: dict[str, datetime | None]) -> None:
+        self._now = time.time()
+        self._written = {Path(name): at for name, at in written.items()}
+        self._members: dict[Path, list[Path]] = {}
+        for path in self._written:
+            for folder in path.parents:
+                self._members.setdefault(folder, []).append(path)
+
+    def glob(self, pattern: str) -> Iterator[Path]:
+        depth = len(Path(pattern).parts)
+        for path in [*self._written, *self._members]:
+            if len(path.parts) == depth and path.match(pattern):
+                yield path
+
+    def is_folder(self, path: Path) -> bool:
+        return path in self._members
+
+    def age(self, path: Path) -> float:
+        """Since its bytes, or those of anything in it, were last written; 0 if that is not known.
+
+        A file that was named again lately may have bytes that are older, by FRESH.
+        """
+        times = [self._written[it] for it in self.files(path)]
+        known = [at.timestamp() for at in times if at]
+        if not known:
+            return 0
+        return self._now - max(known) - shared_lake.FRESH.total_seconds()
+
+    def files(self, path: Path) -> list[Path]:
+        """The files that a path stands for: itself, or what is in it."""
+        return self._members.get(path, [path])
+
+
+def unneeded(state: str, policy: Policy, there: There | None = None) -> list[Path]:
+    """What of a state may go, as files and folders. `there`: by default, what is in the folder."""
+    there = there or _InFolder()
     need = needed(state)
-    found = [*_of_files(state, need), *_of_builds(state, need)]
+    found = [*_of_files(state, need, there), *_of_builds(state, need, there)]
     return sorted(
         path
         for path, kind in found
-        if _age(path, now) > DAY * (policy.files if kind == "file" else policy.builds)
+        if there.age(path) > DAY * (policy.files if kind == "file" else policy.builds)
     )
 
 
-def _age(path: Path, now: float) -> float:
-    """Seconds since anything in it changed; a link counts as itself."""
-    try:
-        times = [path.lstat().st_mtime]
-        if path.is_dir() and not path.is_symlink():
-            times += [it.lstat().st_mtime for it in path.rglob("*")]
-    except FileNotFoundError:
-        return 0
-    return now - max(times)
-
-
-def _of_files(state: str, need: Needed) -> Iterator[tuple[Path, str]]:
-    home = lake.home()
-    for path in (home / "landed" / state / "objects").glob("*"):
+def _of_files(state: str, need: Needed, there: There) -> Iterator[tuple[Path, str]]:
+    for path in there.glob(f"landed/{state}/objects/*"):
         if path.name not in need.objects:
             yield path, "file"
-    for path in (home / "landed" / state / "archives").glob("*"):
+    for path in there.glob(f"landed/{state}/archives/*"):
         if HASH.fullmatch(path.name) and path.name not in need.archives:
             yield path, "file"
     # Half a download goes on where it was cut, but not weeks later.
-    for path in (home / "landed" / state / "partial").glob("*"):
+    for path in there.glob(f"landed/{state}/partial/*"):
         yield path, "build"
-    for path in (home / "checked" / state).glob("*/*/*.parquet"):
+    for path in there.glob(f"checked/{state}/*/*/*.parquet"):
         if path.stem not in need.objects:
             yield path, "build"
-    for path in (home / "quarantine" / state).glob("*/*/*"):
+    for path in there.glob(f"quarantine/{state}/*/*/*"):
         if path.name.partition(".")[0] not in need.objects:
             yield path, "file"
     short = {sha256[:12] for sha256 in need.objects}
-    for path in lake.data_docs(state).glob("*/*/*"):
-        of_marts = path.parts[-3] == "marts"
-        if path.is_dir() and not path.is_symlink() and not of_marts and path.name not in short:
+    for path in there.glob(f"docs/{state}/*/*/*"):
+        # One folder for each file of an extract and year; fonts and images are all pages'.
+        of_file = path.parent.name.isdigit() and there.is_folder(path)
+        if of_file and path.name not in short:
             yield path, "file"
 
 
-def _of_builds(state: str, need: Needed) -> Iterator[tuple[Path, str]]:
-    for path in lake.warehouse(state).glob("*"):
+def _of_builds(state: str, need: Needed, there: There) -> Iterator[tuple[Path, str]]:
+    for path in there.glob(f"warehouse/{state}/*"):
         build, _, kind = path.name.partition(".")
         if kind in OF_A_BUILD and build != "current" and build not in need.builds:
             yield path, "build"
-    for path in (lake.data_docs(state) / "marts").glob("*"):
-        if path.is_dir() and not path.is_symlink() and path.name not in need.builds:
+    for path in there.glob(f"docs/{state}/marts/*"):
+        if there.is_folder(path) and path.name not in need.builds:
             yield path, "build"
+
+
+# What says what a state needs.
+EVIDENCE = (
+    "published/{state}/*/manifest.json",
+    "published/{state}/releases.jsonl",
+    "published/{state}/current",
+    "lake/{state}/*.parquet",
+    "landed/{state}/receipts/*",
+    "warehouse/{state}/*.approval.json",
+    "warehouse/{state}/current.duckdb",
+)
 
 
 def clean(state: str, policy: Policy) -> list[Path]:
     """Remove what a state does not need. Returns what went. Raises NotRemoved.
 
-    Nothing is built or published meanwhile; what a fetch receives again meanwhile is looked at
-    once more before it goes. A lake that several machines share keeps no times of its files, so
-    nothing of it is removed; its index names what is there, `shared_lake collect` removes the rest.
+    In a folder nothing is built or published meanwhile, and what a fetch receives again meanwhile
+    is looked at once more before it goes. On a shared lake it may raise shared_lake.Overtaken:
+    then nothing went, because others were at work all the time.
     """
     if shared_lake.is_configured():
-        log.warning("%s: on a shared lake nothing is removed by age", state)
-        return []
+        return _clean_shared(state, policy)
     gone, failed = [], []
     with lake.lock(f"build-{state}"), lake.lock(f"publish-{state}"):
         for path in unneeded(state, policy):
@@ -203,6 +275,22 @@ def clean(state: str, policy: Policy) -> list[Path]:
             "not be removed:\n  " + "\n  ".join(failed)
         )
     return gone
+
+
+@shared_lake.step(*EVIDENCE)
+def _clean_shared(state: str, policy: Policy) -> list[Path]:
+    there = _InIndex(shared_lake.written(state))
+    gone = unneeded(state, policy, there)
+    shared_lake.forget(state, [str(file) for path in gone for file in there.files(path)])
+    return gone
+
+
+def collect(state: str) -> int:
+    """Remove the bytes of a shared lake that no file has any more. Returns how many objects went.
+
+    In a folder a file and its bytes are one, and there is nothing to do.
+    """
+    return shared_lake.collect(state) if shared_lake.is_configured() else 0
 
 
 def clean_logs(folder: Path, policy: Policy) -> int:
@@ -228,4 +316,6 @@ def _remove(path: Path) -> None:
 
 def states() -> list[str]:
     """Every declared state that has anything here. Of one that is not declared nothing is known."""
+    if shared_lake.is_configured():
+        return [state for state in registry.states() if shared_lake.has(state)]
     return [state for state in registry.states() if (lake.home() / "landed" / state).exists()]

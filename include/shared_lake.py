@@ -197,6 +197,49 @@ def bring(state: str, *patterns: str) -> None:
     _place(step_now.store, state, step_now.base, wanted, step_now.folder, step_now)
 
 
+def written(state: str) -> dict[str, datetime | None]:
+    """Every file of the step's lake, by name, with when the store got its bytes; None for a link.
+
+    A file may be younger in the lake than its bytes in the store, by at most FRESH.
+    """
+    step_now = _step_of(state)
+    when = {name.rpartition("/")[2]: at for name, at in step_now.store.listed(f"{state}/blobs")}
+    return {name: when.get(entry.get("sha256", "")) for name, entry in step_now.base.items()}
+
+
+def forget(state: str, names: Iterable[str]) -> None:
+    """Take files out of the state's lake, all at once; `collect` removes their bytes.
+
+    Only if nothing of the lake has changed since the step under way began: else something may need
+    them by now. Raises Overtaken, and then nothing is gone.
+    """
+    step_now = _step_of(state)
+    gone = set(names)
+    theirs, seen = _index(step_now.store, state)
+    left = {name: entry for name, entry in theirs.items() if name not in gone}
+    try:
+        if theirs != step_now.base:
+            raise LostRace("the index was replaced")
+        if gone:
+            _swap(step_now.store, state, seen, left)
+    except LostRace as error:
+        raise Overtaken(
+            f"{state}: {step_now.store} changed while it was looked through; nothing was removed. "
+            "Run it again"
+        ) from error
+    step_now.base = left
+    for name in gone & step_now.brought.keys():
+        (step_now.folder / name).unlink()
+        del step_now.brought[name]
+
+
+def _step_of(state: str) -> _Step:
+    step_now = _current.get()
+    if step_now is None or step_now.state != state:
+        raise RuntimeError(f"this is for a step of {state}, and none is under way")
+    return step_now
+
+
 def save() -> None:
     """Keep what the step under way has made so far: all of it at once, or, if it raises, nothing.
 
@@ -243,6 +286,8 @@ def _commit(step_now: _Step, changes: dict[str, tuple[dict | None, dict | None]]
     for _ in range(100):
         theirs, seen = _index(store, state)
         merged = _merged(step_now, theirs, changes)
+        if merged == theirs:
+            break
         try:
             _swap(store, state, seen, merged)
             break
@@ -263,10 +308,17 @@ def _commit(step_now: _Step, changes: dict[str, tuple[dict | None, dict | None]]
 def _merged(
     step_now: _Step, theirs: dict[str, dict], changes: dict[str, tuple[dict | None, dict | None]]
 ) -> dict[str, dict]:
-    merged, lost = dict(theirs), []
+    merged = dict(theirs)
+    # What this step has read has to be there still: retention may have found that nothing needs it.
+    lost = [name for name in step_now.brought if name not in theirs and name not in changes]
     for name, (old, new) in list(changes.items()):
         now = theirs.get(name)
         if now == new:
+            continue
+        if old == new:
+            # Made again as it was. If it was removed meanwhile, this step is what needs it.
+            if now is None:
+                merged[name] = new
             continue
         if now != old:
             if new and now and any(fnmatchcase(name, it) for it in LOGS):
@@ -280,7 +332,7 @@ def _merged(
             merged[name] = new
     if lost:
         raise Overtaken(
-            f"{step_now.state}: another step changed {', '.join(sorted(lost)[:3])}"
+            f"{step_now.state}: another step changed or removed {', '.join(sorted(lost)[:3])}"
             f"{' ...' if len(lost) > 3 else ''} in {step_now.store} while this one was at work; "
             "nothing of this one's was kept. Run it again"
         )
@@ -393,15 +445,16 @@ def _taken(blob: Path, part: Path, may_link: bool) -> bool:
 
 
 def _changes(step_now: _Step) -> dict[str, tuple[dict | None, dict | None]]:
-    """What the step changed in its copy: name to (what it was, what it is)."""
+    """What the step made or removed in its copy: name to (what it was, what it is).
+
+    With what it made again as it was, which has to be in the lake when the step ends.
+    """
     there = _files(step_now.folder, step_now.state)
     changes: dict[str, tuple[dict | None, dict | None]] = {}
     for name, path in there.items():
         if name in step_now.brought and step_now.brought[name] == _stat(path):
             continue
-        old, new = step_now.base.get(name), _entry(path)
-        if old != new:
-            changes[name] = (old, new)
+        changes[name] = (step_now.base.get(name), _entry(path))
     for name in step_now.brought:
         if name not in there:
             changes[name] = (step_now.base.get(name), None)
@@ -671,6 +724,11 @@ def copy(state: str, to: Path) -> int:
     return len(index)
 
 
+def has(state: str) -> bool:
+    """Whether the store has a lake of this state."""
+    return bool(_index(_store(), state)[0])
+
+
 def verify(state: str) -> list[str]:
     """Names of the state's files whose bytes the store does not have, or has otherwise."""
     store = _store()
@@ -745,15 +803,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(told: argparse.Namespace, state: str) -> tuple[str, bool]:
-    if told.command == "view":
-        from include import incidents
+    from include import incidents
 
+    if told.command == "view":
         incidents.show()
         return f"{state}: {view(state):,} files", True
     if told.command == "adopt":
-        return f"{state}: {adopt(state):,} files are in {_store()}", True
+        adopted = adopt(state)
+        incidents.adopt()
+        return f"{state}: {adopted:,} files are in {_store()}", True
     if told.command == "copy":
-        return f"{state}: {copy(state, told.to.resolve()):,} files are in {told.to}", True
+        copied = copy(state, told.to.resolve())
+        # What is wrong, and who knows of it, is of all states.
+        incidents.show(told.to.resolve())
+        return f"{state}: {copied:,} files are in {told.to}", True
     if told.command == "collect":
         return f"{state}: {collect(state, told.days):,} objects removed", True
     broken = verify(state)

@@ -266,6 +266,7 @@ def create(state: str) -> str:
                 asdict(load)
                 | {
                     "warnings": lake.warnings(load),
+                    "override": lake.override(load),
                     # Of the rows that were accepted.
                     "contradicted": aside.get((load.extract, load.school_year), 0),
                 }

@@ -6,6 +6,7 @@
     python -m ops.deployment prepare                 database, roles, pools, the first user
     python -m ops.deployment buckets                 the buckets that lake and releases are in
     python -m ops.deployment healthy COMPONENT       whether one does its work: for health checks
+    python -m ops.deployment forget [DAYS]           Airflow forgets runs of more than 400 days ago
     python -m ops.deployment airflow ...             Airflow's own command line
     python -m ops.deployment api-server | scheduler | dag-processor | triggerer | worker | view
 
@@ -32,7 +33,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from include import identifiers, lake
-from ops import configuration
+from ops import configuration, forget
 
 ROOT = Path(__file__).resolve().parents[1]
 FAB = "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager"
@@ -422,7 +423,7 @@ def split_settings(source: Path, folder: Path) -> None:
 def main(arguments: list[str] | None = None) -> int:
     """Run one command. An airflow process takes this one's place."""
     told = sys.argv[1:] if arguments is None else arguments
-    known = ("env", "split", "check", "healthy", "airflow", *COMPONENTS)
+    known = ("env", "split", "check", "healthy", "forget", "airflow", *COMPONENTS)
     if not told or told[0] not in known:
         print(f"say one of: {', '.join(known)}", file=sys.stderr)
         return 2
@@ -443,6 +444,9 @@ def main(arguments: list[str] | None = None) -> int:
             return 1 if found else 0
         if component == "healthy":
             return _told_of_health(more[0])
+        if component == "forget":
+            # Tasks may not touch Airflow's database, so none of them can do this.
+            component, more = "airflow", forget.command(*map(float, more))
         # Its command line is for whoever may do anything.
         made = environment(os.environ, "prepare" if component == "airflow" else component)
     except FileExistsError as error:

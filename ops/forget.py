@@ -3,6 +3,7 @@
     python -m ops.forget [--days N]
 
 Tasks may not touch Airflow's database, so this is a command beside it: for a timer, or by hand.
+On several machines it is `python -m ops.deployment forget [DAYS]`.
 Files of states are the business of `statewide_maintenance`; no release needs a run.
 """
 
@@ -18,19 +19,23 @@ from ops import configuration, instance
 DAYS = 400
 
 
+def command(days: float = DAYS) -> list[str]:
+    """Arguments of `airflow` that remove runs, tasks and events older than this."""
+    before = datetime.now(UTC) - timedelta(days=days)
+    return [
+        *("db", "clean", "--yes", "--skip-archive", "--error-on-cleanup-failure"),
+        *("--clean-before-timestamp", before.isoformat(timespec="seconds")),
+    ]
+
+
 def forget(days: float) -> int:
     """Remove runs, tasks and events older than this. Returns the exit code."""
-    before = datetime.now(UTC) - timedelta(days=days)
     environment = configuration.environment("forget")
     if instance.running() is None:
         configuration.write(0)
         instance.prepare_database(environment)
     done = subprocess.run(
-        [
-            *(sys.executable, "-m", "airflow", "db", "clean", "--yes", "--skip-archive"),
-            *("--clean-before-timestamp", before.isoformat(timespec="seconds")),
-            "--error-on-cleanup-failure",
-        ],
+        [sys.executable, "-m", "airflow", *command(days)],
         env=environment,
         cwd=configuration.ROOT,
         capture_output=True,
@@ -40,7 +45,7 @@ def forget(days: float) -> int:
         print((done.stderr or done.stdout)[-2000:], file=sys.stderr)
         print("Airflow's history could not be shortened; nothing else is affected", file=sys.stderr)
         return 1
-    print(f"Airflow has forgotten what was before {before:%Y-%m-%d}")
+    print(f"Airflow has forgotten what was more than {days:g} days ago")
     return 0
 
 

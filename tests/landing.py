@@ -79,9 +79,9 @@ class Landing:
 
     def check(self, rows: Sequence[Sequence[Any]], **told: Any) -> dict[str, Any]:
         """Land and check rows. Returns the verdict; raises what the check raises."""
-        reason = told.pop("override_reason", None)
+        given = {name: told.pop(name, None) for name in ("override_reason", "override_by")}
         sha256 = self.land(rows, **told)
-        quality.check(STATE, EXTRACT, YEAR, sha256, override_reason=reason)
+        quality.check(STATE, EXTRACT, YEAR, sha256, **given)
         return self.verdict(sha256)
 
     def refuse(self, rows: Sequence[Sequence[Any]], **told: Any) -> quality.Stopped:
@@ -90,9 +90,9 @@ class Landing:
             self.check(rows, **told)
         return refused.value
 
-    def load(self, rows: Sequence[Sequence[Any]]) -> lake.Load:
+    def load(self, rows: Sequence[Sequence[Any]], **told: Any) -> lake.Load:
         """Land, check and load rows."""
-        return lake.replace(STATE, EXTRACT, YEAR, self.check(rows)["sha256"])
+        return lake.replace(STATE, EXTRACT, YEAR, self.check(rows, **told)["sha256"])
 
     @property
     def sha256(self) -> str:

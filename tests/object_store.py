@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -16,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -48,6 +49,29 @@ class ObjectStore:
     access_key: str = ACCESS_KEY
     secret_key: str = SECRET_KEY
     region: str = REGION
+    # Who may do what, as the server reads it, and the server's process.
+    identities: Path | None = None
+    pid: int = 0
+
+    def admit(self, access_key: str, secret_key: str) -> None:
+        """Let a second pair of keys in, beside those that are there."""
+        assert self.identities
+        told = json.loads(self.identities.read_text())
+        pair = {"accessKey": access_key, "secretKey": secret_key}
+        told["identities"].append(
+            told["identities"][0] | {"name": access_key, "credentials": [pair]}
+        )
+        self.identities.write_text(json.dumps(told))
+        os.kill(self.pid, signal.SIGHUP)
+        until = time.monotonic() + 30
+        while True:
+            try:
+                replace(self, access_key=access_key, secret_key=secret_key).client().list_buckets()
+                return
+            except Exception as error:
+                if time.monotonic() > until:
+                    raise DidNotStart(f"the new keys are not let in: {error}") from error
+                time.sleep(0.2)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -160,7 +184,8 @@ def _start(folder: Path) -> tuple[subprocess.Popen[bytes], ObjectStore]:
                 "WEED_MASTER_VOLUME_GROWTH_COPY_1": "1",  # a bucket begins with one, not seven
             },
         )
-    return process, ObjectStore(f"http://127.0.0.1:{ports['s3.port']}")
+    endpoint = f"http://127.0.0.1:{ports['s3.port']}"
+    return process, ObjectStore(endpoint, identities=folder / "identities.json", pid=process.pid)
 
 
 def _wait(

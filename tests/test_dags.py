@@ -16,7 +16,10 @@ from include.registry import states
 
 ROOT = Path(__file__).parents[1]
 OF_ALL_STATES = {"statewide_watch", "statewide_maintenance"}
-HEAVY = ["dbt", "great_expectations", "pandas", "duckdb", "numpy", "pyarrow"]
+HEAVY = [
+    "dbt", "great_expectations", "pandas", "duckdb", "duckdb_engine", "numpy", "pyarrow", "scipy",
+    "openpyxl", "boto3", "botocore", "paramiko", "markdown_it",
+]  # fmt: skip
 
 # Reading DAG files needs an Airflow that is configured, so it happens in a process of its own.
 READ = """
@@ -53,6 +56,7 @@ dags = {
                 "tells": [it.__name__ for it in listed(task.on_failure_callback)],
                 "upstream": sorted(task.upstream_task_ids),
                 "outlets": [asset.name for asset in task.outlets],
+                "params": sorted(task.params),
             }
             for task in dag.tasks
         },
@@ -89,12 +93,21 @@ def dags(read) -> dict:
 
 def test_every_state_has_an_ingest_and_a_publish_dag_and_nothing_else(read, dags):
     assert read["errors"] == {}
-    of_states = {f"{code}_{verb}" for code in states() for verb in ("ingest", "publish")}
+    of_states = {
+        f"{code}_{verb}" for code in states() for verb in ("ingest", "publish", "rollback")
+    }
     assert set(dags) == of_states | OF_ALL_STATES
 
 
 def test_reading_the_dag_files_imports_nothing_heavy(read):
     assert read["heavy"] == []
+
+
+def test_no_task_has_a_copy_of_the_form_of_its_dag(dags):
+    """Copying it for every task takes longer than all the rest of reading the DAG files."""
+    for code in states():
+        for name, task in dags[f"{code}_ingest"]["tasks"].items():
+            assert task["params"] == [], name
 
 
 @pytest.mark.parametrize("code", sorted(states()))
@@ -151,7 +164,7 @@ def test_how_long_a_fetch_waits_is_the_deployments_choice(tmp_path):
 
 @pytest.mark.parametrize("code", sorted(states()))
 def test_every_dag_of_a_state_says_whose_it_is(code, dags):
-    for verb in ("ingest", "publish"):
+    for verb in ("ingest", "publish", "rollback"):
         dag = dags[f"{code}_{verb}"]
         assert dag["owner"] == states()[code].owner
         assert dag["tags"] == sorted([verb, code])
@@ -170,6 +183,14 @@ def test_every_dag_and_every_task_has_a_page_that_answers_an_operators_questions
             assert task["tells"] == ["failed"], "whoever answers for it hears of a failure"
             if dag_id in OF_ALL_STATES:
                 assert task["mends"] == ["succeeded"], "and of its end"
+
+
+@pytest.mark.parametrize("code", sorted(states()))
+def test_nobody_rolls_back_by_clock_or_without_a_reason(code, dags):
+    dag = dags[f"{code}_rollback"]
+    assert dag["timetable"] == "None"
+    assert dag["params"]["reason"]["schema"]["minLength"] >= 10
+    assert dag["params"]["release"]["value"] is None
 
 
 @pytest.mark.parametrize("code", sorted(states()))

@@ -295,7 +295,9 @@ def test_there_is_a_unit_for_every_process():
         re.search(r"^ExecStart=.* -m ops\.deployment ([a-z-]+)$", unit.read_text(), re.M)[1]
         for unit in units()
     }
-    assert started == set(deployment.COMPONENTS) - {"buckets"}
+    assert started == set(deployment.COMPONENTS) - {"buckets"} | {"forget"}
+    timers = {unit.stem for unit in UNITS.glob("*.timer")}
+    assert timers == {"statewide-forget"} <= {unit.stem for unit in units()}
 
 
 @pytest.mark.parametrize("unit", units(), ids=lambda unit: unit.name)
@@ -312,7 +314,9 @@ def test_a_unit_is_hardened_and_reads_its_secrets_from_a_file_of_its_own(unit):
     ):
         assert f"\n{line}\n" in told, line
     component = re.search(r"ops\.deployment ([a-z-]+)$", told, re.M)[1]
-    assert f"\nEnvironmentFile=/etc/statewide/{component}.env\n" in told
+    # Airflow's database is what it works on.
+    settings_of = {"forget": "prepare"}.get(component, component)
+    assert f"\nEnvironmentFile=/etc/statewide/{settings_of}.env\n" in told
     assert not re.search(r"(PASSWORD|SECRET|_KEY)=", told)
 
 

@@ -8,13 +8,14 @@ import re
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from console import alerts
-from include import incidents, lake, quality, registry, status, watch
+from include import approvals, incidents, lake, quality, registry, status, watch
 from include.dbt import BuildFailed
 from include.incidents import SECTIONS, Message
 from tests.landing import EXTRACT, STATE, Landing
@@ -276,6 +277,46 @@ def test_every_task_of_a_publish_run_has_its_section(home, monkeypatch, task):
     assert part.section in SECTIONS
     alerts.after_publish("zz")
     assert incidents.open_incidents() == {}
+
+
+def test_a_question_that_nobody_answered_is_told_though_its_asking_was(home, monkeypatch):
+    monkeypatch.setattr(alerts, "tell", lambda: None)
+    alerts.asked("zz", "state totals moved", URL)
+    incidents.told("email", incidents.pending("email")[0])
+    error = approvals.Unanswered("zz: nobody said in 7 days")
+    alerts.failed({"ti": Task("zz_publish", "approve"), "exception": error})
+    [message] = incidents.pending("email")
+    assert (message.section, message.parts[0].reason) == ("unanswered", str(error))
+    alerts.asked("zz", "state totals moved", URL)
+    [message] = incidents.pending("email")
+    assert message.section == "approval", "and the next question is told as well"
+
+
+@pytest.mark.parametrize("verb", ["publish", "rollback"])
+def test_a_run_whose_end_is_told_late_opens_nothing_that_was_mended_meanwhile(
+    home, monkeypatch, verb
+):
+    """Airflow tells of a failed run in another process, when it comes to it."""
+    monkeypatch.setattr(alerts, "tell", lambda: None)
+    began = datetime.now(UTC)
+    run = {
+        "dag": SimpleNamespace(dag_id=f"zz_{verb}"),
+        "dag_run": SimpleNamespace(start_date=began),
+    }
+    task = {"publish": "export", "rollback": "roll_back"}[verb]
+    alerts.failed({"ti": Task(f"zz_{verb}", task), "exception": OSError("no room")})
+    alerts.run_failed(run)
+    [incident] = incidents.open_incidents().values()
+    assert [part.times for part in incident.parts.values()] == [1]
+    {"publish": alerts.after_publish, "rollback": alerts.after_rollback}[verb]("zz")
+    alerts.run_failed(run)
+    assert incidents.open_incidents() == {}
+
+    run["dag_run"].start_date = began + timedelta(hours=1)
+    alerts.run_failed(run)
+    [incident] = incidents.open_incidents().values()
+    [part] = incident.parts.values()
+    assert part.section in SECTIONS and "stopped from outside" in part.reason
 
 
 # ---- channels ------------------------------------------------------------------------------------

@@ -87,6 +87,7 @@ def furnish() -> None:
     (lake.data_docs("zz") / "dbt.html").write_text("<html>dbt</html>")
     (lake.home() / "hmac.key").write_text("the key of identifiers")
     incidents.note("zz", "ingest", "directory 2025", "check", f"a header {SCRIPT}")
+    incidents.note("zz", "ingest", "graduation cohort 2025", "fetch", "the file could not be had")
     incidents.note("nc", "ingest", "teachers 2019", "fetch", "only North Carolina's to know")
 
 
@@ -125,6 +126,16 @@ def test_who_is_logged_in_sees_the_state(site, user):
         assert told.status == 200, told.text
         assert "script-src 'self'" in told.headers["Content-Security-Policy"]
     assert "Franklin" in site.get("/statewide/", user).text
+
+
+def test_a_file_that_could_not_be_had_is_told_from_one_that_nobody_waits_for(site):
+    page = site.get("/statewide/state/zz", "admin").text
+    row = {
+        year: page.partition(f"/extract/graduation_cohort/{year}")[2].partition("</tr>")[0]
+        for year in (2024, 2025)
+    }
+    assert "failed" in row[2025]
+    assert "failed" not in row[2024]
 
 
 def test_a_state_whose_dag_may_not_be_read_is_not_there(site):

@@ -271,6 +271,20 @@ def test_an_override_needs_a_reason_and_keeps_it(landing, caplog):
     assert "fewer rows than the last good load" in caplog.text
 
 
+def test_who_let_a_file_pass_and_why_stays_with_the_load_and_only_where_it_was_needed(landing):
+    rows = [row(f"{n:04}") for n in range(10)]
+    why = {"override_reason": "eight schools closed in June", "override_by": "rosa"}
+    whole = landing.load(rows, **why)
+    assert lake.override(whole) is None, "nothing had to be overridden"
+
+    few = landing.load(rows[:2], **why)
+    assert lake.override(few) == {
+        "reason": "eight schools closed in June",
+        "by": "rosa",
+        "promises": ["at most 20% fewer rows than the last good load"],
+    }
+
+
 def test_an_override_does_not_let_an_unknown_header_pass(landing):
     error = landing.refuse(
         [[*row(), "x"]], header=[*HEADER, "Surprise"], override_reason="they said so"

@@ -129,6 +129,20 @@ def test_no_text_cell_of_a_csv_is_a_formula_and_nothing_else_is_changed(folder):
     assert pd.read_csv(current / "fct_metric.csv")["value"].tolist() == [-37.5]
 
 
+def test_the_reason_with_which_a_file_was_let_pass_stands_in_the_manifest(folder):
+    """And names no release: the same bytes by the same code are the same release."""
+    name = published("b1")
+    told = {"reason": "eight schools closed", "by": "rosa", "promises": ["at most 10% fewer rows"]}
+    beside = lake.warehouse("zz") / "b1.inputs.json"
+    [load] = json.loads(beside.read_text())
+    lake.write_json(beside, [load | {"override": told}])
+    shutil.rmtree(folder / name)
+
+    release.publish("zz", "b1")
+    manifest = json.loads((folder / name / "manifest.json").read_text())
+    assert [it["override"] for it in manifest["inputs"]] == [told]
+
+
 def test_the_manifest_tells_what_a_release_is_made_of(folder):
     name = published("b1")
 
@@ -138,7 +152,7 @@ def test_the_manifest_tells_what_a_release_is_made_of(folder):
     assert manifest["inputs"] == [
         {"extract": "student_enrollment", "school_year": 2025, "sha256": "1" * 64,
          "rows_in": 1012, "accepted": 1010, "quarantined": 2, "contradicted": 0,
-         "warnings": []}
+         "warnings": [], "override": None}
     ]  # fmt: skip
     assert manifest["tables"]["fct_metric"]["rows"] == 3
     columns = {c["name"]: c["type"] for c in manifest["tables"]["fct_metric"]["columns"]}

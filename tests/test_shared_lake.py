@@ -24,11 +24,13 @@ import pytest
 from include import (
     disclosure,
     identifiers,
+    incidents,
     lake,
     portals,
     quality,
     registry,
     release,
+    retention,
     runs,
     shared_lake,
     warehouse,
@@ -385,13 +387,17 @@ def test_a_copy_is_a_backup_and_adopting_it_restores_the_lake(machine, shared, t
         write("warehouse/zz/b1.duckdb", "build")
         (lake.home() / "warehouse/zz/current.duckdb").symlink_to("b1.duckdb")
     whole, backup = index(), tmp_path / "backup"
+    incidents.note("zz", "ingest", "directory 2025", "check", "a promise broke")
+    wrong = incidents.open_incidents()
     assert shared_lake.main(["copy", "--state", "zz", "--to", str(backup)]) == 0
     put("lake/zz/a/2025.parquet", "a mishap")
     shared.remove("zz/index.json")
+    shared.remove("incidents.json")
     os.environ["STATEWIDE_HOME"] = str(machine("restored"))
     shutil.copytree(backup, lake.machine(), symlinks=True)
     assert shared_lake.main(["adopt", "--state", "zz"]) == 0
     assert index() == whole
+    assert incidents.open_incidents() == wrong, "who has been told is told no second time"
     with pytest.raises(shared_lake.NotEmpty, match="already"):
         shared_lake.adopt("zz")
 
@@ -413,6 +419,150 @@ def test_what_is_old_is_made_new_before_it_is_named_again(machine, shared, monke
     monkeypatch.setattr(shared_lake, "FRESH", shared_lake.timedelta(0))
     put("lake/zz/b/2025.parquet", "content")
     assert shared.written(f"zz/blobs/{sha256}") > written
+
+
+# ---- what goes -------------------------------------------------------------------------------
+
+
+def landed(number: int, extract: str = "directory") -> str:
+    """Receive a file with all that its check leaves. Returns its hash."""
+    with shared_lake.working_copy("zz", f"landed/zz/receipts/{extract}/*"):
+        made = lake.machine() / f"{number}.part"
+        made.write_text(str(number))
+        sha256 = lake.sha256(made)
+        receipt = {"sha256": sha256, "source": "x", "bytes": made.stat().st_size}
+        lake.receive("zz", extract, 2025, made, receipt)
+        name = f"quarantine/zz/{extract}/2025/{sha256}"
+        write(f"{name}.json", json.dumps({"promises": []}))
+        write(f"{name}.parquet", f"rows of {number}")
+        write(f"docs/zz/{extract}/2025/{sha256[:12]}/index.html", f"docs of {number}")
+        (lake.home() / f"docs/zz/{extract}/2025/{sha256[:12]}/static").symlink_to("../../../static")
+    return sha256
+
+
+@pytest.fixture
+def old(monkeypatch):
+    """From now on, everything was written this many days ago."""
+
+    def be(days: float) -> None:
+        now = time.time
+        monkeypatch.setattr(retention.time, "time", lambda: now() + days * retention.DAY)
+
+    return be
+
+
+POLICY = retention.Policy(files=400, builds=30)
+
+
+@pytest.mark.usefixtures("plain_builds")
+def test_old_files_and_builds_go_and_what_a_release_needs_stays(machine, shared, old):
+    hashes = [landed(number) for number in range(3)]
+    names = []
+    for build in ("b1", "b2", "b3"):
+        publish_another(build)
+        warehouse.accept("zz", build)
+        with shared_lake.working_copy("zz", "published/zz/current"):
+            names.append(release.current("zz"))
+    before = index()
+    assert retention.clean("zz", POLICY) == []
+    assert index() == before
+    assert retention.states() == ["zz"]
+
+    machine("two")
+    old(5000)
+    gone = {str(path) for path in retention.clean("zz", POLICY)}
+    assert f"landed/zz/objects/{hashes[0]}" in gone
+    assert f"docs/zz/directory/2025/{hashes[1][:12]}" in gone
+    now = index()
+    assert not [name for name in now if hashes[0] in name or hashes[0][:12] in name]
+    of_the_last = [name for name in now if hashes[2] in name or hashes[2][:12] in name]
+    assert len(of_the_last) == 5, "object, verdict, quarantine, Data Docs: the next check needs it"
+    builds_left = {Path(name).name.partition(".")[0] for name in now if "/zz/b" in name}
+    assert builds_left == {"b3"}, "the current build"
+    assert {name for name in before if name.startswith("published/")} <= now.keys()
+    for name in names:
+        assert release.verify("zz", name) == name
+    assert release.rollback("zz", names[0]) == names[0]
+    assert shared_lake.verify("zz") == []
+    assert retention.clean("zz", POLICY) == []
+
+
+def test_bytes_go_a_cleaning_after_their_files(shared, old, monkeypatch):
+    landed(1), landed(2)
+    old(5000)
+    assert retention.collect("zz") == 0
+    assert retention.clean("zz", POLICY)
+    there = len(list(shared.listed("zz/blobs")))
+    monkeypatch.setattr(shared_lake, "GRACE", shared_lake.timedelta(0))
+    assert shared_lake.collect("zz", days=0) > 0
+    assert len(list(shared.listed("zz/blobs"))) < there
+    assert shared_lake.verify("zz") == []
+
+
+def test_a_lake_that_changed_while_it_was_looked_through_keeps_everything(shared, old, monkeypatch):
+    """What somebody received in the meantime may be what was about to go."""
+    first, _ = landed(1), landed(2)
+    old(5000)
+    looked = retention.unneeded
+
+    def looked_slowly(*told):
+        found = looked(*told)
+        if len(times) < 2:
+            times.append(1)
+            meanwhile(lambda: landed(1))
+        return found
+
+    times: list[int] = []
+    monkeypatch.setattr(retention, "unneeded", looked_slowly)
+    gone = retention.clean("zz", POLICY)
+    assert times == [1, 1]
+    assert f"landed/zz/objects/{first}" not in map(str, gone)
+    with shared_lake.working_copy("zz"):
+        assert lake.landed("zz", first).read_text() == "1"
+
+
+def test_what_a_step_makes_again_is_there_though_it_was_removed_meanwhile(shared, old):
+    first, _ = landed(1), landed(2)
+    old(5000)
+    with shared_lake.working_copy("zz", "landed/zz/receipts/directory/*"):
+        meanwhile(lambda: retention.clean("zz", POLICY))
+        assert f"landed/zz/objects/{first}" not in index()
+        landed(1)
+    with shared_lake.working_copy("zz"):
+        assert lake.landed("zz", first).read_text() == "1"
+
+
+def test_a_step_whose_sources_went_meanwhile_starts_over(shared, old):
+    first, _ = landed(1), landed(2)
+    old(5000)
+    seen = []
+
+    @shared_lake.step("landed/{state}/objects/*")
+    def read_it(state: str) -> None:
+        seen.append((lake.home() / f"landed/zz/objects/{first}").exists())
+        if len(seen) == 1:
+            meanwhile(lambda: retention.clean("zz", POLICY))
+        write("quarantine/zz/directory/2025/what.json", "what was found")
+
+    read_it("zz")
+    assert seen == [True, False]
+
+
+def meanwhile(work) -> None:
+    """Do something as another process would: without the step that is under way here."""
+    failed = []
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:
+            failed.append(error)
+
+    other = threading.Thread(target=run)
+    other.start()
+    other.join()
+    if failed:
+        raise failed[0]
 
 
 # ---- the whole way -----------------------------------------------------------------------------

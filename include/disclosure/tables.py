@@ -113,10 +113,9 @@ def _thinned(cells: _Cells, choice: complementary.Choice) -> np.ndarray:
         asked, also = trial & (system.need > 0), trial & (knowing.need > 0)
         if (audit.recoverable(system, trial) & asked).any():
             continue
-        # What is not known of either is not let pass for the sake of one number more.
-        if any(it.any() for it in audit.narrow(knowing, trial, also)):
+        if audit.narrow(knowing, trial, also).any():
             continue
-        if not any(it.any() for it in audit.narrow(system, trial, asked)):
+        if not audit.narrow(system, trial, asked).any():
             hidden = trial
     return hidden
 
@@ -644,10 +643,10 @@ def _audited(
     unknown = choice.hidden & ~choice.known
     asked = unknown & (system.need > 0) & ~choice.exposed
     out = audit.recoverable(system, unknown, seed=1) & asked
-    tight, open_ = audit.narrow(system, unknown, asked & ~out)
+    tight = audit.narrow(system, unknown, asked & ~out)
     knowing = cells.as_told(choice)
     also = unknown & ~told.known & (knowing.need > 0) & ~told.exposed
-    tight_told, open_told = audit.narrow(knowing, unknown & ~told.known, also & ~out)
+    tight_told = audit.narrow(knowing, unknown & ~told.known, also & ~out)
     failed = np.flatnonzero(out | tight | tight_told)
     if len(failed):
         lines = [
@@ -668,7 +667,6 @@ def _audited(
             "rounds": choice.rounds + told.rounds,
             "recoverable": int(out.sum()),
             "too_narrow": int((tight | tight_told).sum()),
-            "interval_unproven": int((open_ | open_told).sum()),
             "found_on_the_way": {
                 by: choice.found.get(by, 0) + told.found.get(by, 0)
                 for by in sorted({*choice.found, *told.found})
@@ -730,8 +728,7 @@ def _page(report: Mapping[str, Any]) -> str:
         f"{percent(visible['people'])} of all that is counted.",
         f"- {audited['hidden']:,} numbers are hidden. {audited['audited']:,} of them, and of the "
         f"remainders that would tell them, were audited: {audited['recoverable']} can be worked "
-        f"out, {audited['too_narrow']} are known to within fewer than {minimum_n}, "
-        f"{audited['interval_unproven']} could not be decided.",
+        f"out, {audited['too_narrow']} are known to within fewer than {minimum_n}.",
     ]
     if report["exposed"]:
         lines.append(
