@@ -86,6 +86,7 @@ def _decide(path: Path) -> None:
         )
     )
 
+
 # Prints the processor's seconds for Airflow itself, and for reading a folder of DAG files.
 READ = """
 import sys, time

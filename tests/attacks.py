@@ -51,15 +51,25 @@ class Reader:
         moves = np.abs(null).max(axis=0, initial=0)
         return [cell for cell, move in zip(self.hidden, moves, strict=True) if move < 1e-9]
 
-    def widths(self, cells: Iterable[tuple[str, str]]) -> list[float]:
-        """How far apart the least and the greatest value of each cell are, none below zero."""
+    def widths(
+        self,
+        cells: Iterable[tuple[str, str]],
+        bounds: dict[tuple[str, str], tuple[float, float | None]] | None = None,
+    ) -> list[float]:
+        """How far apart the least and the greatest value of each cell are, none below zero.
+
+        `bounds` are those of a reader who knows more of some cells.
+        """
+        limits = [(bounds or {}).get(cell, (0, None)) for cell in self.hidden]
         found = []
         for cell in cells:
             goal = np.zeros(len(self.hidden))
             goal[self.hidden.index(cell)] = 1
             ends = []
             for sign in (1, -1):
-                done = linprog(sign * goal, A_eq=self.matrix, b_eq=self.owed, method="highs")
+                done = linprog(
+                    sign * goal, A_eq=self.matrix, b_eq=self.owed, bounds=limits, method="highs"
+                )
                 ends.append(np.inf if done.status == 3 else abs(done.fun))
             found.append(ends[1] - ends[0])
         return found

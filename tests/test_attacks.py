@@ -123,7 +123,7 @@ def drawn(states: int) -> list[dict[str, Any]]:
 
 
 @pytest.fixture(scope="module")
-def published() -> dict[str, dict[str, Reader]]:
+def published() -> dict[str, dict[str, Any]]:
     """The same states twice, as readers see them: `protected`, and with `small` counts hidden."""
     facts = drawn(STATES)
     with duckdb.connect() as connection:
@@ -136,19 +136,22 @@ def published() -> dict[str, dict[str, Reader]]:
         kinds = {"membership": Kind.PEOPLE}
         decide.decide(connection, "intermediate", "organizations", POLICY, kinds, "protected")
         rows = connection.execute(
-            "select state, org_id, group_value, value from protected"
+            "select state, org_id, group_value, value, status from protected"
         ).fetchall()
     told: dict[str, dict[str, dict]] = {"protected": {}, "small": {}}
-    for state, place, group, value in rows:
+    statuses: dict[str, dict] = {}
+    for state, place, group, value, status in rows:
         told["protected"].setdefault(state, {})[place, group] = value
+        statuses.setdefault(state, {})[place, group] = status
     for row in facts:
         value = None if 0 < row["value"] < 10 else row["value"]
         cell = row["org_id"], row["group_value"]
         told["small"].setdefault(row["state"], {})[cell] = value
-    return {
+    readers = {
         how: {state: Reader(cells) for state, cells in states.items()}
         for how, states in told.items()
     }
+    return readers | {"statuses": statuses}
 
 
 def test_hiding_small_counts_alone_gives_most_of_them_back(published):
@@ -181,3 +184,15 @@ def test_no_withheld_count_is_known_more_closely_than_the_minimum(published):
             narrow[state] = min(widths)
 
     assert narrow == {}
+
+
+def test_no_small_count_is_known_to_who_reads_which_are_small(published):
+    told = []
+    for state, reader in list(published["protected"].items())[:MEASURED]:
+        statuses = published["statuses"][state]
+        small = [cell for cell in reader.hidden if statuses[cell] == "suppressed_primary"]
+        bounds = {cell: (POLICY.minimum_n, None) for cell in reader.hidden}
+        bounds |= {cell: (1, POLICY.minimum_n - 1) for cell in small}
+        told += [width for width in reader.widths(small, bounds) if width < decide.LEFT - 1e-3]
+
+    assert told == []

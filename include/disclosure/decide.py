@@ -7,7 +7,7 @@ judge (primary) -> cells and equations (facts) -> earlier releases (ledger)
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import duckdb
 import numpy as np
@@ -29,6 +29,8 @@ HIDING = (
     "hidden_before",
     "rate_coded",
 )
+# To who knows which hidden numbers are small, so many more than one are left for each.
+LEFT = 2.0
 # Too few people to say anything of, not even a range, or beside whom to let a number stand.
 SILENT = ("few_persons", "small_denominator", "small_count")
 
@@ -43,6 +45,8 @@ class Outcome:
     # Hidden cells that were audited, and how often the audits were run until all passed.
     audited: int
     rounds: int
+    # Small counts that are told to who knows which numbers are small, whatever else is hidden.
+    exposed_by_rules: int
     found: dict[str, int]
     # What the last audits say: told exactly, and not proven to be as wide as the rule.
     recoverable: int
@@ -79,14 +83,7 @@ def decide(
     was_fixed = mapped.system.fixed.copy()
     before = ledger.apply(connection, mapped, earlier)
     system = mapped.system
-    choice = complementary.protect(
-        system,
-        mapped.hidden,
-        coded=mapped.coded,
-        plain=(mapped.plain_lower, mapped.plain_upper),
-        is_thinned=system.cells <= complementary.SMALL,
-        is_complementary=policy.complementary == "on",
-    )
+    choice, informed = _protected(mapped, policy)
     _unproxied(connection, policy)
     one = mapped.one
     hidden = choice.hidden[one]
@@ -117,6 +114,7 @@ def decide(
         audited=int(audited.sum()),
         recoverable=int((audit.recoverable(system, unknown, seed=1) & audited).sum()),
         too_narrow=int((audited & ~choice.proven).sum()),
+        exposed_by_rules=int((informed.exposed & ~choice.exposed & mapped.small).sum()),
         rounds=choice.rounds,
         found=choice.found,
         exposed_by_policy=dict(
@@ -145,6 +143,59 @@ def decide(
             "known more closely than the rule allows; nothing is published"
         )
     return outcome
+
+
+def _protected(
+    mapped: facts.Mapped, policy: Disclosure
+) -> tuple[complementary.Choice, complementary.Choice]:
+    """What is hidden from two readers: of the sums, and of the sums and what each status says.
+
+    A number that is hidden for being small is below n, and another is not: of two schools with nine
+    pupils each, which are all that is hidden, the sum of 18 tells both. To this reader a range as
+    wide as n cannot be left, but LEFT numbers more than one must be.
+    """
+    system = mapped.system
+    hidden, coded = mapped.hidden, mapped.coded
+    while True:
+        choice = complementary.protect(
+            system,
+            hidden,
+            coded=coded,
+            plain=(mapped.plain_lower, mapped.plain_upper),
+            is_thinned=system.cells <= complementary.SMALL,
+            is_complementary=policy.complementary == "on",
+        )
+        if policy.complementary != "on":
+            return choice, choice
+        informed = complementary.protect(
+            _as_told(mapped, choice, float(policy.minimum_n)), choice.hidden, is_thinned=False
+        )
+        if not (informed.hidden & ~choice.hidden).any():
+            return choice, informed
+        hidden, coded = informed.hidden, choice.coded
+
+
+def _as_told(mapped: facts.Mapped, choice: complementary.Choice, n: float) -> System:
+    """The system of a reader to whom the statuses say which hidden numbers are below n."""
+    system = mapped.system
+    is_count = np.isfinite(system.lower) & ~choice.coded
+    need = np.where(mapped.small, np.minimum(LEFT, n - 2), 0.0)
+    need[choice.exposed | choice.known] = 0.0
+    least = np.where(mapped.small, 1.0, np.where(system.value < n, 0.0, n))
+    return replace(
+        system,
+        lower=np.where(
+            is_count & ~system.virtual | mapped.small,
+            np.maximum(system.lower, np.minimum(least, system.value)),
+            system.lower,
+        ),
+        upper=np.where(
+            mapped.small,
+            np.minimum(system.upper, np.maximum(n - 1, system.value)),
+            system.upper,
+        ),
+        need=need,
+    )
 
 
 def _blame(choice: complementary.Choice, system: System, mapped: facts.Mapped) -> None:

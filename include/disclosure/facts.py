@@ -52,8 +52,9 @@ class Mapped:
     amount: np.ndarray
     # Hidden before anything else is: by rule 1, by rule 2, or with the denominator they stand on.
     hidden: np.ndarray
-    # Of these, the counts that are too small to tell.
+    # Of these, the counts that are too small to tell; `small` says the same by cell of the system.
     primary: np.ndarray
+    small: np.ndarray
     # Nobody told them, us included.
     unknown: np.ndarray
     # Told as a range only; the bounds it would have without.
@@ -508,10 +509,10 @@ def _assemble(connection, policy) -> Mapped:
             gap=matrix @ value[first], family=family[keep_rows], families=FAMILIES,
         ),
         one=one[:count], amount=value[:count],
-        hidden=_any(one, hidden), primary=primary[:count], unknown=unknown[:count],
-        masked=masked[:count], protected=is_protected[:count], people=~is_money[:count],
-        near=float(n), coded=np.zeros(many_cells, bool), plain_lower=low.copy(),
-        plain_upper=high.copy(),
+        hidden=_any(one, hidden), primary=primary[:count], small=_any(one, primary),
+        unknown=unknown[:count], masked=masked[:count], protected=is_protected[:count],
+        people=~is_money[:count], near=float(n), coded=np.zeros(many_cells, bool),
+        plain_lower=low.copy(), plain_upper=high.copy(),
         far=dict(connection.execute(
             "select family, count(*) from sums where not is_equation and unknowns = 0 "
             "and abs(miss) < amount group by family order by family"

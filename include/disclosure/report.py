@@ -43,6 +43,7 @@ def audits(outcome: Outcome) -> dict[str, Any]:
             "found_on_the_way": outcome.found,
             "exposed_exactly": outcome.exposed_exactly,
             "exposed_before": outcome.exposed_before,
+            "exposed_by_rules": outcome.exposed_by_rules,
             "sums_that_do_not_add": outcome.far_sums,
         },
         "visible": {
@@ -86,6 +87,11 @@ def page(title: str, told: Mapping[str, Any], minimum_n: int) -> str:
         lines.append(
             f"- **Earlier releases tell on hidden ones**: {audit['exposed_before']:,} small counts "
             "stand in a release that is out."
+        )
+    if audit["exposed_by_rules"]:
+        lines.append(
+            f"- To a reader who knows which hidden numbers are below {minimum_n}, public figures "
+            f"tell {audit['exposed_by_rules']:,} of them, or leave two numbers for them."
         )
     if audit["sums_that_do_not_add"]:
         sums = ", ".join(f"{name} ({n:,})" for name, n in audit["sums_that_do_not_add"].items())
