@@ -499,3 +499,23 @@ def test_an_average_of_ten_pupils_does_not_give_nine_away():
 
     assert [row["rule"] for row in rows] == ["small_count", "complementary"]
     assert rows[1]["value"] is None
+
+
+def test_the_half_of_a_group_that_is_all_but_a_few_is_hidden_where_the_few_have_no_row():
+    rows = shown(
+        [
+            fact("membership", numerator=60),
+            fact("membership", group_category="english_learner", group_value="EL", numerator=55),
+            fact("membership", org_id="001002", numerator=60),
+            fact(
+                "membership",
+                org_id="001002",
+                group_category="english_learner",
+                group_value="EL",
+                numerator=45,
+            ),
+        ]
+    )
+
+    assert None in (rows[0]["value"], rows[1]["value"])
+    assert [row["value"] for row in rows[2:]] == [60, 45]

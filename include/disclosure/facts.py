@@ -423,9 +423,15 @@ def _assemble(connection, policy) -> Mapped:
         order by part_cell, base_cell
     """).fetchnumpy()
     part, base = rates["part_cell"].astype(int), rates["base_cell"].astype(int)
+    lone = _lone_halves(connection)
+    part = np.append(part, lone["part"].astype(int))
+    base = np.append(base, lone["base"].astype(int))
+    is_protected_rate = np.append(
+        np.asarray(rates["is_protected"], bool), np.asarray(lone["is_protected"], bool)
+    )
     sound = ~(value[part] > value[base] + 1e-6)
     part, base = part[sound], base[sound]
-    is_protected_rate = np.asarray(rates["is_protected"], bool)[sound]
+    is_protected_rate = is_protected_rate[sound]
     rests = len(part)
     rest = count + np.arange(rests)
 
@@ -520,6 +526,23 @@ def _assemble(connection, policy) -> Mapped:
     )  # fmt: skip
     _code(connection, mapped, policy)
     return mapped
+
+
+def _lone_halves(connection) -> dict[str, np.ndarray]:
+    """Halves of a category of two whose other half has no number: it is the rest of everyone."""
+    return connection.execute(f"""
+        select half.cell as part, total.cell as base, half.is_protected
+        from main as half
+        inner join (values {_values((*model.BINARY, model.SEX))}) as it (category, one, other)
+            on half.category = it.category and half.member in (it.one, it.other)
+        inner join main as total
+            on {_equal("half", "total", "state, school_year, level, org_id, measure")}
+            and total.category = 'all'
+        anti join main as rest
+            on {_equal("half", "rest", "state, school_year, level, org_id, measure, category")}
+            and rest.member = case when half.member = it.one then it.other else it.one end
+        order by half.cell
+    """).fetchnumpy()
 
 
 def _merged(matrix, family, is_money, unknown, value) -> np.ndarray:

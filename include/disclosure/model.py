@@ -138,6 +138,7 @@ BINARY = (
     ("migrant", "Y", "N"),
     ("gifted", "Y", "N"),
 )
+SEX = ("sex", "F", "M")
 # Nearly the same people: 10.02 pupils on average are nine or ten on the count date.
 SAME = (
     ("membership", "average_daily_membership"),
