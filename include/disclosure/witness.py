@@ -22,7 +22,10 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from include.disclosure.audit import CLOSE, REACH, AuditFailed
 from include.disclosure.system import SAME, System
 
-# How many cells of each equation are taken into a neighbourhood, and how many in all: small first.
+# Where no more than FEW cells are NEAR equations away, the cheapest of all of them are hidden.
+NEAR = 3
+FEW = 300
+# Elsewhere: how many cells of each equation are taken into a neighbourhood, and how many in all.
 STAGES = ((2, 60), (3, 200), (6, 800))
 # Of an equation's cells so many are compared; they are sorted by how far they can fall.
 WIDE = 24
@@ -175,6 +178,9 @@ class Witnesses:
 
     def repair(self, target: int) -> Found:
         """Hide the cheapest further cells that give one cell a witness, if anything does."""
+        near, _ = self._all_around(target, NEAR)
+        if len(near) <= FEW and self._helped(target, near):
+            return Found.PROVEN
         for radius, (each, most) in enumerate(STAGES, 1):
             cells = np.array(self._around(target, each, most))
             if self._helped(target, cells):
