@@ -46,12 +46,26 @@ class AuditFailed(RuntimeError):
     """A linear program did not end. Nothing is known of what it was asked, so nothing passes."""
 
 
-def recoverable(system: System, hidden: np.ndarray, seed: int = 0) -> np.ndarray:
-    """Which hidden cells can be worked out exactly. One boolean for each cell of the system."""
+def recoverable(
+    system: System, hidden: np.ndarray, asked: np.ndarray | None = None, seed: int = 0
+) -> np.ndarray:
+    """Which hidden cells can be worked out exactly. One boolean for each cell of the system.
+
+    Of the `asked` and of all that hangs together with one of them; of all, if none are named.
+    """
     found = np.zeros(system.cells, bool)
-    at = np.flatnonzero(hidden)
+    at = _concerned(system, hidden, asked)
     found[at] = ~_free(_restricted(system, at), np.random.default_rng(seed))
     return found
+
+
+def _concerned(system: System, hidden: np.ndarray, asked: np.ndarray | None) -> np.ndarray:
+    """The hidden cells that hang together with one of the `asked`, by hidden cells alone."""
+    at = np.flatnonzero(hidden)
+    if asked is None:
+        return at
+    group = components(_restricted(system, at))
+    return at[np.isin(group, group[asked[at]])]
 
 
 def _restricted(system: System, at: np.ndarray) -> sparse.csr_array:
@@ -181,9 +195,9 @@ def sweep(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """How far apart hidden cells can be, as far as programs for many cells at once show it.
 
-    Returns the hidden cells (their numbers), and the least and greatest value shown of each.
+    Returns the hidden cells concerned (their numbers), and the least and greatest value of each.
     """
-    at = np.flatnonzero(hidden)
+    at = _concerned(system, hidden, asked)
     point, need, group = _points(system, at)
     point.search(asked[at] & (need > 0), need, group)
     return at, point.least, point.most

@@ -103,7 +103,7 @@ def failures(system: System, choice: Choice, within: np.ndarray) -> np.ndarray:
     """The hidden cells of a part that an audit finds too narrow or told; not what is exposed."""
     unknown = choice.hidden & ~choice.known
     asked = unknown & ~choice.exposed & (system.need > 0) & within
-    told = audit.recoverable(system, unknown) & asked
+    told = audit.recoverable(system, unknown, asked) & asked
     return told | audit.narrow(system, unknown, asked & ~told)
 
 
@@ -119,7 +119,7 @@ def _prove(system: System, choice: Choice) -> None:
         asked = unknown & ~choice.exposed & (system.need > 0) & ~shown.proven(choice.hidden)
         if not asked.any():
             break
-        told = audit.recoverable(system, unknown) & asked
+        told = audit.recoverable(system, unknown, asked) & asked
         shown.see(*audit.sweep(system, unknown, asked & ~told))
         failed = np.flatnonzero(asked & ~shown.proven(choice.hidden))
         choice.found["exact"] = choice.found.get("exact", 0) + int(told.sum())
@@ -140,7 +140,8 @@ def _prove(system: System, choice: Choice) -> None:
             choice.hidden = shown.hidden
         if (choice.exposed & ~exempt).any():
             unknown = choice.hidden & ~choice.known
-            choice.known |= audit.recoverable(system, unknown) & choice.exposed & ~exempt
+            new = choice.exposed & ~exempt
+            choice.known |= audit.recoverable(system, unknown, new & unknown) & new
         close(system, choice, system.equations_of(np.flatnonzero(choice.hidden & ~before)))
     choice.proven = shown.proven(choice.hidden)
 
