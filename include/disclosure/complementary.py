@@ -135,8 +135,7 @@ def _prove(system: System, choice: Choice) -> None:
             for cell in failed:
                 equations = system.equations_of(np.array([cell]))
                 if not waiting[equations].any():
-                    waiting[equations] = True
-                    _help(system, choice, shown, cell)
+                    waiting[equations] = _help(system, choice, shown, cell)
             choice.hidden = shown.hidden
         if (choice.exposed & ~exempt).any():
             unknown = choice.hidden & ~choice.known
@@ -157,13 +156,13 @@ def _widen(system: System, choice: Choice, failed: np.ndarray) -> None:
     choice.hidden = system.spread(choice.hidden)
 
 
-def _help(system: System, choice: Choice, shown: Witnesses, cell: int) -> None:
+def _help(system: System, choice: Choice, shown: Witnesses, cell: int) -> bool:
     """Make one cell wide enough: by taking ranges around it back, or by hiding more.
 
-    Where neither can, it is exposed.
+    Where neither can, it is exposed. Whether less is told now than before.
     """
     if _uncode(system, choice, system.cells_of(system.equations_of(np.array([cell])))):
-        return
+        return True
     outcome = shown.repair(cell)
     if outcome is Found.HOPELESS:
         around = _zeros(system, choice, system.equations_of(np.array([cell])))
@@ -174,6 +173,7 @@ def _help(system: System, choice: Choice, shown: Witnesses, cell: int) -> None:
         choice.exposed[cell] = not shown.surround(cell)
     elif not shown.has(cell):
         raise audit.AuditFailed("a program for one hidden cell gave no point to rely on")
+    return not choice.exposed[cell]
 
 
 # ------------------------------------------------------------------------- one equation at a time
