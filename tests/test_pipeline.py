@@ -131,7 +131,10 @@ def test_two_refreshes_side_by_side_end_as_one_after_the_other(
 
     running = [
         subprocess.Popen(
-            **command(home, year, root), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            # A year that comes after a later one moves it: concentrators took earlier courses.
+            **command(home, year, root, "--reason", "2024 came late"),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
         )
         for year, root in ((2024, extracts), (2025, elsewhere))
     ]

@@ -48,6 +48,8 @@ class Choice:
     proven: np.ndarray
     # Whether anything that it hangs together with is public.
     beside_public: np.ndarray
+    # The least and the greatest value that each cell has been shown to be able to take.
+    points: tuple[np.ndarray, np.ndarray] | None = None
     rounds: int = 0
     widened: int = 0
     # Cells that an audit found too narrow on the way, by what found it.
@@ -62,12 +64,14 @@ def protect(
     plain: tuple[np.ndarray, np.ndarray] | None = None,
     is_thinned: bool = True,
     is_complementary: bool = True,
+    before: Choice | None = None,
 ) -> Choice:
     """Hide what it takes to protect the hidden cells; to a fixed point that includes both audits.
 
     Every cell that is still hidden then and not `exposed` has passed them. Deterministic. `coded`
     are hidden cells of which a range is told, in the system's bounds: where that gives something
-    away, the range is taken back first, and the bounds are `plain` again.
+    away, the range is taken back first, and the bounds are `plain` again. `before` is what was
+    chosen for the same reader when less was hidden: what was shown then is not asked again.
     """
     choice = Choice(
         system.spread(hidden & ~system.fixed | (system.virtual & hidden)),
@@ -79,6 +83,10 @@ def protect(
         _beside(system, system.fixed),
     )
     choice.exposed = hidden & system.fixed & (system.need > 0)
+    if before is not None:
+        choice.exposed |= before.exposed
+        choice.known = before.known.copy()
+        choice.points = before.points
     if not is_complementary:
         # Nothing is proven of any of them.
         choice.exposed = (choice.hidden | hidden) & (system.need > 0)
@@ -88,6 +96,8 @@ def protect(
     _prove(system, choice)
     if is_thinned:
         _thin(system, choice, primary)
+        # They may move what is told again.
+        choice.points = None
     return choice
 
 
@@ -113,6 +123,8 @@ def _prove(system: System, choice: Choice) -> None:
     To a fixed point: what is hidden on the way is asked about as well.
     """
     shown = Witnesses(system)
+    if choice.points is not None:
+        shown.see(np.arange(system.cells), *choice.points)
     while True:
         choice.rounds += 1
         unknown = choice.hidden & ~choice.known
@@ -143,6 +155,7 @@ def _prove(system: System, choice: Choice) -> None:
             choice.known |= audit.recoverable(system, unknown, new & unknown) & new
         close(system, choice, system.equations_of(np.flatnonzero(choice.hidden & ~before)))
     choice.proven = shown.proven(choice.hidden)
+    choice.points = shown.least, shown.most
 
 
 def _widen(system: System, choice: Choice, failed: np.ndarray) -> None:

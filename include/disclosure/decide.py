@@ -156,6 +156,7 @@ def _protected(
     """
     system = mapped.system
     hidden, coded = mapped.hidden, mapped.coded
+    choice = informed = None
     while True:
         choice = complementary.protect(
             system,
@@ -164,11 +165,15 @@ def _protected(
             plain=(mapped.plain_lower, mapped.plain_upper),
             is_thinned=system.cells <= complementary.SMALL,
             is_complementary=policy.complementary == "on",
+            before=choice,
         )
         if policy.complementary != "on":
             return choice, choice
         informed = complementary.protect(
-            _as_told(mapped, choice, float(policy.minimum_n)), choice.hidden, is_thinned=False
+            _as_told(mapped, choice, float(policy.minimum_n)),
+            choice.hidden,
+            is_thinned=False,
+            before=informed,
         )
         if not (informed.hidden & ~choice.hidden).any():
             return choice, informed
