@@ -5,11 +5,12 @@ Two steps, in turn, until the audits pass:
 - `close` looks at one equation at a time, all of a family at once: while what is hidden in it
   leaves a hidden cell too narrow a range, the cheapest further cell is hidden, counting what that
   would ask for in the other equations it stands in.
-- `repair` takes the cells that the audits still find too narrow and asks a linear program for the
-  cheapest way to move them by the width they need. What has to move is hidden.
+- Each cell that the audits still find too narrow gets a linear program (witness.py) for the
+  cheapest way to move it by the width it needs. What has to move is hidden.
 
-`thin` shows again what turned out not to be needed, in systems small enough to try. Zeros are never
-used to hide another cell: that a high school has nobody in grade 1 is known without a table.
+What turned out not to be needed is shown again, in systems small enough to try. Zeros are hidden
+last, and never beside public numbers: that a high school has nobody in grade 1 is known without a
+table.
 """
 
 from __future__ import annotations
@@ -26,7 +27,6 @@ from include.disclosure.witness import Found, Witnesses, can_hide
 ENOUGH = audit.REACH
 # A component of the whole system with at most so many cells is thinned.
 SMALL = 400
-
 # Of more failed cells than this, each equation hides one more cell, so often at most; fewer, and
 # those left then, get a program each.
 MANY = 300

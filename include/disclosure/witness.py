@@ -7,7 +7,7 @@ of all programs are kept: they often serve as the witnesses of the neighbours to
 
 Where cells that are hidden already do not suffice, `repair` finds the cheapest further ones; and
 where nothing could suffice, it proves that, by a program that asks less than the system does and
-still has no solution.
+still has no solution. Points that the sweeps of audit.py show are kept here as well.
 """
 
 from __future__ import annotations
