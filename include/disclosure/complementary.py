@@ -164,9 +164,16 @@ def _widen(system: System, choice: Choice, failed: np.ndarray) -> None:
     _uncode(system, choice, system.cells_of(equations))
     lacking = np.full(len(equations), system.need[failed].min(initial=1.0))
     chosen, _ = _cheapest(system, choice, equations, lacking, np.ones(len(equations), bool))
-    choice.hidden = choice.hidden.copy()
-    choice.hidden[chosen] = True
+    _hide(system, choice, chosen)
+
+
+def _hide(system: System, choice: Choice, cells: np.ndarray) -> np.ndarray:
+    """Hide further cells, and what is left of their sums. Returns all that is hidden by it."""
+    before = choice.hidden
+    choice.hidden = before.copy()
+    choice.hidden[cells] = True
     choice.hidden = system.spread(choice.hidden)
+    return np.flatnonzero(choice.hidden & ~before)
 
 
 def _help(system: System, choice: Choice, shown: Witnesses, cell: int) -> bool:
@@ -220,11 +227,7 @@ def close(system: System, choice: Choice, pending: np.ndarray) -> None:
             _know(system, choice, hopeless)
             waiting[system.equations_of(given_up)] = True
         if len(chosen):
-            before = choice.hidden
-            choice.hidden = before.copy()
-            choice.hidden[chosen] = True
-            choice.hidden = system.spread(choice.hidden)
-            waiting[system.equations_of(np.flatnonzero(choice.hidden & ~before))] = True
+            waiting[system.equations_of(_hide(system, choice, chosen))] = True
 
 
 def _zeros(system: System, choice: Choice, equations: np.ndarray) -> np.ndarray:
@@ -314,8 +317,7 @@ def _consequences(
     system: System, choice: Choice, candidates: np.ndarray, wrong: np.ndarray
 ) -> np.ndarray:
     """What hiding each candidate would ask for at least in its other equations."""
-    at = np.repeat(np.arange(len(candidates)), np.diff(system.by_cell.indptr)[candidates])
-    _, equation, _ = _column_entries(system, candidates)
+    at, equation = system.standing(candidates)
     others, position = np.unique(equation, return_inverse=True)
     row, cell, _ = system.entries(others)
     is_hidden = np.bincount(row, choice.hidden[cell] & ~choice.known[cell], len(others)) > 0
@@ -336,14 +338,6 @@ def _consequences(
     return found
 
 
-def _column_entries(system: System, cells: np.ndarray):
-    starts = system.by_cell.indptr[cells]
-    lengths = system.by_cell.indptr[cells + 1] - starts
-    first = np.cumsum(lengths) - lengths
-    at = np.arange(lengths.sum()) - np.repeat(first, lengths) + np.repeat(starts, lengths)
-    return lengths, system.by_cell.indices[at], system.by_cell.data[at]
-
-
 # -------------------------------------------------------------------------------- what was too much
 
 
@@ -355,10 +349,7 @@ def _thin(system: System, choice: Choice, primary: np.ndarray) -> None:
     for cell in np.flatnonzero(extra & (sizes[part] <= SMALL))[
         np.argsort(-system.cost[extra & (sizes[part] <= SMALL)], kind="stable")
     ]:
-        trial = replace(
-            choice,
-            hidden=choice.hidden.copy(),
-        )
+        trial = replace(choice, hidden=choice.hidden.copy())
         trial.hidden[cell] = False
         trial.hidden[system.virtual] = primary[system.virtual]
         trial.hidden = system.spread(trial.hidden)

@@ -58,9 +58,14 @@ class System:
         """The entries of some equations: position in `equations`, cell, coefficient."""
         return _slices(self.matrix, equations)
 
+    def standing(self, cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Which equations each of some cells stands in: position in `cells`, equation."""
+        position, equation, _ = _slices(self.by_cell, cells)
+        return position, equation
+
     def equations_of(self, cells: np.ndarray) -> np.ndarray:
         """Every equation that one of the cells stands in, in order."""
-        return np.unique(_slices(self.by_cell, cells)[1])
+        return np.unique(self.standing(cells)[1])
 
     def cells_of(self, equations: np.ndarray) -> np.ndarray:
         """Every cell that stands in one of the equations, in order."""
