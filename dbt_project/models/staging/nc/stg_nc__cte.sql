@@ -20,6 +20,18 @@ concentrators_of_years as (
 
 ),
 
+concentrators as (
+
+    select school_year, agency_code, cluster, concentrators, _file
+    from cte_concentrators
+
+    union all
+
+    select school_year, agency_code, cluster, concentrators, _file
+    from concentrators_of_years
+
+),
+
 observations as (
 
     select
@@ -54,19 +66,7 @@ observations as (
         cluster as group_value,
         {{ number('concentrators') }} as amount,
         _file
-    from cte_concentrators
-
-    union all
-
-    select
-        school_year,
-        agency_code,
-        'cte_concentrators' as measure,
-        'career_cluster' as group_category,
-        cluster as group_value,
-        {{ number('concentrators') }} as amount,
-        _file
-    from concentrators_of_years
+    from concentrators
 
 ),
 
