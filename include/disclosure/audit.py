@@ -39,7 +39,7 @@ FAR = 1.2
 # Cells that share an equation of up to so many cells are not pushed at once.
 SHORT = 40
 # Less than this share of cells shown to be wide enough: the rest is asked for one by one.
-ENOUGH = 0.2
+ENOUGH = 0.08
 
 
 class AuditFailed(RuntimeError):
@@ -55,7 +55,7 @@ def recoverable(
     """
     found = np.zeros(system.cells, bool)
     at = _concerned(system, hidden, asked)
-    found[at] = ~_free(_restricted(system, at), np.random.default_rng(seed))
+    found[at] = ~_free(restricted(system, at), np.random.default_rng(seed))
     return found
 
 
@@ -64,11 +64,11 @@ def _concerned(system: System, hidden: np.ndarray, asked: np.ndarray | None) -> 
     at = np.flatnonzero(hidden)
     if asked is None:
         return at
-    group = components(_restricted(system, at))
+    group = components(restricted(system, at))
     return at[np.isin(group, group[asked[at]])]
 
 
-def _restricted(system: System, at: np.ndarray) -> sparse.csr_array:
+def restricted(system: System, at: np.ndarray) -> sparse.csr_array:
     """The equations as far as they speak of some cells, as a matrix of these cells only."""
     equations = system.equations_of(at)
     row, cell, weight = system.entries(equations)
@@ -203,9 +203,9 @@ def sweep(
     return at, point.least, point.most
 
 
-def _points(system: System, at: np.ndarray) -> tuple[_Points, np.ndarray, np.ndarray]:
-    matrix = _restricted(system, at)
-    point = _Points(matrix, system.value[at], *_reach(system, at))
+def _points(system: System, at: np.ndarray) -> tuple[Points, np.ndarray, np.ndarray]:
+    matrix = restricted(system, at)
+    point = Points(matrix, system.value[at], *reach(system, at))
     # No equation holds these: their bounds are all that is known of them.
     alone = np.diff(matrix.tocsc().indptr) == 0
     point.least[alone], point.most[alone] = point.lower[alone], point.upper[alone]
@@ -218,12 +218,12 @@ def ranges(system: System, hidden: np.ndarray, asked: np.ndarray) -> np.ndarray:
     Exact as long as it is within REACH; for reports and tests, a program or two for each cell.
     """
     at = np.flatnonzero(hidden)
-    matrix = _restricted(system, at)
-    lower, upper = _reach(system, at)
+    matrix = restricted(system, at)
+    lower, upper = reach(system, at)
     group = components(matrix)
     found = []
     for cell in asked:
-        point = _Points(matrix, system.value[at], lower, upper)
+        point = Points(matrix, system.value[at], lower, upper)
         goal = np.zeros(len(at))
         goal[np.searchsorted(at, cell)] = 1
         point.push(goal, group)
@@ -231,7 +231,7 @@ def ranges(system: System, hidden: np.ndarray, asked: np.ndarray) -> np.ndarray:
     return np.array(found).reshape(-1, 2)
 
 
-def _reach(system: System, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def reach(system: System, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     value = system.value[at]
     reach = REACH * max(1.0, float(system.need[at].max(initial=0)))
     lower = np.maximum(system.lower[at], value - reach)
@@ -249,7 +249,7 @@ def components(matrix: sparse.csr_array) -> np.ndarray:
     return connected_components(both, directed=False)[1][rows:]
 
 
-class _Points:
+class Points:
     """What hidden cells have been shown to be able to be, by points that keep to every equation."""
 
     def __init__(self, matrix, value, lower, upper):
@@ -274,13 +274,14 @@ class _Points:
         reach = np.where(need > 0, FAR * widest[group], np.inf)
         asked = asked & (self.width < need - CLOSE)
         while asked.any():
-            chosen = self._apart(asked, random)
-            self.push(np.where(chosen, random.choice((-1, 1), len(asked)), 0), group, reach)
+            chosen = self.apart(asked, random)
+            goal = np.where(chosen, random.choice((-1, 1), len(asked)), 0)
+            self.push(goal, group, reach)
             asked &= self.width < need - CLOSE
             if (chosen & asked).sum() > (1 - ENOUGH) * chosen.sum():
                 return
 
-    def _apart(self, asked: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    def apart(self, asked: np.ndarray, random: np.random.Generator) -> np.ndarray:
         """Some of the `asked`, no two of which stand in one short equation."""
         short = np.flatnonzero((np.diff(self.matrix.indptr) <= SHORT)[self.row_of])
         row, column = self.row_of[short], self.matrix.indices[short]

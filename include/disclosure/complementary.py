@@ -19,18 +19,23 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from include.disclosure import audit
+from include.disclosure import audit, bounds
+from include.disclosure.moves import Moves, can_hide, is_hopeless
 from include.disclosure.system import System
-from include.disclosure.witness import Found, Witnesses, can_hide
 
 # Nothing is said about wider ranges than this many times the width needed.
 ENOUGH = audit.REACH
 # A component of the whole system with at most so many cells is thinned.
 SMALL = 400
-# Of more failed cells than this, each equation hides one more cell, so often at most; fewer, and
-# those left then, get a program each.
-MANY = 300
-PATIENCE = 4
+# With how much around it a cell is helped, and what that may take: in turn. The first is quick and
+# many at once; the second leaves least hidden.
+TRIES = (
+    {"size": 3_000, "is_both": False, "worth": 1e5},
+    {"size": 30_000, "is_both": True, "worth": 1e9},
+)
+CHEAP, WELL = 0, 1
+# Systems of so few cells are done well from the start.
+FEW = 2_000
 
 
 @dataclass
@@ -93,7 +98,7 @@ def protect(
         return choice
     primary = choice.hidden.copy()
     close(system, choice, system.equations_of(np.flatnonzero(choice.hidden)))
-    _prove(system, choice)
+    _Proof(system, choice).run()
     if is_thinned:
         _thin(system, choice, primary)
         # They may move what is told again.
@@ -117,54 +122,115 @@ def failures(system: System, choice: Choice, within: np.ndarray) -> np.ndarray:
     return told | audit.narrow(system, unknown, asked & ~told)
 
 
-def _prove(system: System, choice: Choice) -> None:
-    """Show that every hidden cell is as wide as it needs, hiding more where it is not.
+class _Proof:
+    """Shows that every hidden cell is as wide as it needs, hiding more where it is not.
 
     To a fixed point: what is hidden on the way is asked about as well.
     """
-    shown = Witnesses(system)
-    if choice.points is not None:
-        shown.see(np.arange(system.cells), *choice.points)
-    while True:
-        choice.rounds += 1
-        unknown = choice.hidden & ~choice.known
-        asked = unknown & ~choice.exposed & (system.need > 0) & ~shown.proven(choice.hidden)
-        if not asked.any():
-            break
-        told = audit.recoverable(system, unknown, asked) & asked
-        shown.see(*audit.sweep(system, unknown, asked & ~told))
-        failed = np.flatnonzero(asked & ~shown.proven(choice.hidden))
-        choice.found["exact"] = choice.found.get("exact", 0) + int(told.sum())
-        choice.found["interval"] = choice.found.get("interval", 0) + len(failed) - int(told.sum())
-        before, exempt = choice.hidden.copy(), choice.exposed.copy()
-        shown.start(choice.hidden, choice.known)
-        if len(failed) > MANY and choice.widened < PATIENCE:
-            choice.widened += 1
-            _widen(system, choice, failed)
-        else:
-            # What helps one often helps its neighbours: these wait until it is known what is left.
-            waiting = np.zeros(system.matrix.shape[0], bool)
-            for cell in failed:
-                equations = system.equations_of(np.array([cell]))
-                if not waiting[equations].any():
-                    waiting[equations] = _help(system, choice, shown, cell)
-            choice.hidden = shown.hidden
-        if (choice.exposed & ~exempt).any():
+
+    def __init__(self, system: System, choice: Choice) -> None:
+        self.system, self.choice = system, choice
+        self.shown = Moves(system)
+        if choice.points is not None:
+            self.shown.see(np.arange(system.cells), *choice.points)
+        # As it would be were no range told.
+        self.plain = replace(system, lower=choice.plain[0], upper=choice.plain[1])
+        # Which of TRIES each cell is to be helped by; those beyond were helped by none.
+        self.start = WELL if system.cells <= FEW else CHEAP
+        self.tries = np.full(system.cells, self.start)
+
+    def run(self) -> None:
+        """Raises AuditFailed."""
+        system, choice = self.system, self.choice
+        swept = np.zeros(system.cells, bool)
+        while True:
+            choice.rounds += 1
+            if self.start == CHEAP:
+                _squeeze(system, choice)
             unknown = choice.hidden & ~choice.known
-            new = choice.exposed & ~exempt
-            choice.known |= audit.recoverable(system, unknown, new & unknown) & new
-        close(system, choice, system.equations_of(np.flatnonzero(choice.hidden & ~before)))
-    choice.proven = shown.proven(choice.hidden)
-    choice.points = shown.least, shown.most
+            asked = unknown & ~choice.exposed & (system.need > 0)
+            asked &= ~self.shown.proven(choice.hidden)
+            if not asked.any():
+                break
+            new = asked & ~swept
+            if new.any():
+                told = audit.recoverable(system, unknown, asked) & asked
+                self.shown.see(*audit.sweep(system, unknown, asked & ~told))
+                swept |= asked
+                asked &= ~self.shown.proven(choice.hidden)
+                for audit_, failed in (("exact", told), ("interval", asked & ~told)):
+                    before = choice.found.get(audit_, 0)
+                    choice.found[audit_] = before + int((new & failed).sum())
+            self._open(np.flatnonzero(asked))
+            failed = asked & ~self.shown.proven(choice.hidden)
+            if failed.any():
+                self._give_up(failed)
+        choice.proven = self.shown.proven(choice.hidden)
+        choice.points = self.shown.least, self.shown.most
+
+    def _open(self, cells: np.ndarray) -> None:
+        """Help cells by programs for some at a time, each of which knows what the last one hid.
+
+        Who is not helped is tried better, unless it can be shown that nothing helps it.
+        """
+        system, choice = self.system, self.choice
+        while True:
+            cells = cells[~self.shown.are_wide(cells) & (self.tries[cells] < len(TRIES))]
+            if not len(cells):
+                return
+            often = self.tries[cells].min()
+            first = cells[self.tries[cells] == often]
+            free = (choice.hidden | system.virtual) & ~choice.known & ~system.fixed
+            if often == WELL and is_hopeless(self.plain, free, int(first[0])):
+                self.tries[first[0]] = len(TRIES)
+                continue
+            found = self.shown.open(free, choice.coded, choice.plain, first, **TRIES[often])
+            self.tries[found.asked] += 1
+            _uncode(system, choice, found.uncode)
+            if len(found.hide):
+                new = _hide(system, choice, found.hide)
+                close(system, choice, system.equations_of(new))
+
+    def _give_up(self, failed: np.ndarray) -> None:
+        """Hide the zeros around cells that nothing else helps; where there are none: exposed."""
+        system, choice = self.system, self.choice
+        cells = np.flatnonzero(failed)
+        zeros = _zeros(system, choice, system.equations_of(cells))
+        _hide(system, choice, zeros)
+        helped = np.isin(cells, system.cells_of(system.equations_of(zeros)))
+        self.tries[cells[helped]] = self.start
+        exposed = np.zeros(system.cells, bool)
+        exposed[cells[~helped]] = True
+        choice.exposed |= exposed
+        unknown = choice.hidden & ~choice.known
+        choice.known |= audit.recoverable(system, unknown, exposed & unknown) & exposed
+        close(system, choice, system.equations_of(np.union1d(cells, zeros)))
 
 
-def _widen(system: System, choice: Choice, failed: np.ndarray) -> None:
-    """Hide one more cell in each equation of the failed cells, or take the ranges in it back."""
-    equations = system.equations_of(failed)
-    _uncode(system, choice, system.cells_of(equations))
-    lacking = np.full(len(equations), system.need[failed].min(initial=1.0))
-    chosen, _ = _cheapest(system, choice, equations, lacking, np.ones(len(equations), bool))
-    _hide(system, choice, chosen)
+def _squeeze(system: System, choice: Choice) -> None:
+    """Hide until no cell is too narrow by bounds that are carried from equation to equation."""
+    # Those that nothing in their equations can help are left to the programs.
+    left = np.ones(system.cells, bool)
+    while True:
+        unknown = choice.hidden & ~choice.known
+        asked = unknown & ~choice.exposed & (system.need > 0) & left
+        found = bounds.narrow(system, unknown, asked, is_first=True)
+        if not len(found.cell):
+            return
+        cell = np.tile(found.cell, 2)
+        equation = np.concatenate([found.above, found.below])
+        is_bound = equation >= 0
+        wrong, position = np.unique(equation[is_bound], return_inverse=True)
+        if _uncode(system, choice, system.cells_of(wrong)):
+            continue
+        lacking = np.zeros(len(wrong))
+        np.maximum.at(lacking, position, np.tile(found.lacking, 2)[is_bound])
+        turn = np.ones(len(wrong), bool)
+        chosen, hopeless = _cheapest(system, choice, wrong, lacking, turn)
+        left[found.cell] = False
+        left[cell[is_bound & ~np.isin(equation, hopeless)]] = True
+        if len(chosen):
+            close(system, choice, system.equations_of(_hide(system, choice, chosen)))
 
 
 def _hide(system: System, choice: Choice, cells: np.ndarray) -> np.ndarray:
@@ -174,26 +240,6 @@ def _hide(system: System, choice: Choice, cells: np.ndarray) -> np.ndarray:
     choice.hidden[cells] = True
     choice.hidden = system.spread(choice.hidden)
     return np.flatnonzero(choice.hidden & ~before)
-
-
-def _help(system: System, choice: Choice, shown: Witnesses, cell: int) -> bool:
-    """Make one cell wide enough: by taking ranges around it back, or by hiding more.
-
-    Where neither can, it is exposed. Whether less is told now than before.
-    """
-    if _uncode(system, choice, system.cells_of(system.equations_of(np.array([cell])))):
-        return True
-    outcome = shown.repair(cell)
-    if outcome is Found.HOPELESS:
-        around = _zeros(system, choice, system.equations_of(np.array([cell])))
-        around = around[~shown.hidden[around]]
-        shown.hide(around)
-        choice.exposed[cell] = not len(around)
-    elif outcome is Found.UNKNOWN:
-        choice.exposed[cell] = not shown.surround(cell)
-    elif not shown.has(cell):
-        raise audit.AuditFailed("a program for one hidden cell gave no point to rely on")
-    return not choice.exposed[cell]
 
 
 # ------------------------------------------------------------------------- one equation at a time

@@ -1,0 +1,83 @@
+"""Bounds carried from one equation to the next: who is too narrow for certain, and where to help.
+
+What a sum leaves for one of its hidden cells, when the others are at their least and their most,
+bounds that cell; and its bounds go into its other sums. Whatever that finds too narrow is, without
+any linear program. What it does not find may be so all the same.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from include.disclosure import audit
+from include.disclosure.system import System
+
+# Bounds are carried over so many equations at most.
+STEPS = 12
+# A bound that moves by less is taken as the same.
+SAME = 1e-9
+
+
+@dataclass
+class Narrow:
+    """Cells too narrow for certain: what each lacks, and the equations that bound it; -1 if none.
+
+    The first keeps it from rising, the second from falling.
+    """
+
+    cell: np.ndarray
+    lacking: np.ndarray
+    above: np.ndarray
+    below: np.ndarray
+
+
+def narrow(
+    system: System, unknown: np.ndarray, asked: np.ndarray, *, is_first: bool = False
+) -> Narrow:
+    """The `asked` cells that bounds show to be too narrow.
+
+    With `is_first`, those alone that the fewest steps show: where these are helped, others may be.
+    """
+    at = np.flatnonzero(unknown)
+    equations = system.equations_of(at)
+    row, cell, weight = system.entries(equations)
+    place = np.full(system.cells, -1)
+    place[at] = np.arange(len(at))
+    kept = place[cell] >= 0
+    row, column, weight = row[kept], place[cell[kept]], weight[kept].astype(float)
+    lower, upper = audit.reach(system, at)
+    low, high = lower - system.value[at], upper - system.value[at]
+    need = np.where(asked[at], system.need[at], -1.0)
+    above, below = np.full(len(at), -1), np.full(len(at), -1)
+    is_up = weight > 0
+    found = np.zeros(0, int)
+    for _ in range(STEPS):
+        least = weight * np.where(is_up, low[column], high[column])
+        most = weight * np.where(is_up, high[column], low[column])
+        # Each term is at most what the others can make up for, and at least.
+        to = (least - np.bincount(row, least, len(equations))[row]) / weight
+        from_ = (most - np.bincount(row, most, len(equations))[row]) / weight
+        is_lower = _carry(high, above, column, row, np.where(is_up, to, from_), np.minimum)
+        is_higher = _carry(low, below, column, row, np.where(is_up, from_, to), np.maximum)
+        found = np.flatnonzero(high - low < need - audit.CLOSE)
+        if (is_first and len(found)) or not (is_lower or is_higher):
+            break
+    told = np.append(equations, -1)
+    lacking = (need - (high - low))[found]
+    return Narrow(at[found], lacking, told[above[found]], told[below[found]])
+
+
+def _carry(bound, by, column, row, new, tighter) -> bool:
+    """Take the tighter bounds, and which equation each is `by`. Whether there were any."""
+    best = bound.copy()
+    tighter.at(best, column, new)
+    # Its own value is possible, whatever rounding says.
+    best = np.maximum(best, 0) if tighter is np.minimum else np.minimum(best, 0)
+    moved = np.abs(best - bound) > SAME
+    # Beyond its own value, a bound hits as well.
+    hit = moved[column] & (np.abs(tighter(best[column], new) - new) <= SAME)
+    by[column[hit]] = row[hit]
+    bound[moved] = best[moved]
+    return bool(moved.any())

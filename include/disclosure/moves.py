@@ -1,0 +1,256 @@
+"""Moves: how hidden cells can shift together, and which further ones it takes.
+
+A hidden cell is as wide as it needs if all that is hidden can move so that every published sum
+stays what it is, and the cell moves by the width. So a program looks for a move of many cells at
+once, in which hidden cells move for nothing, and others at the price of hiding them. What has to
+move is hidden; the move then proves every cell that it moves far enough, whoever asked for it.
+
+Prices are linear, hiding is not. So each program is solved again with the prices of those cells
+that it chose, by how far they moved, which leaves fewer of them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+from scipy.optimize import linprog
+
+from include.disclosure import audit
+from include.disclosure.audit import CLOSE, FAR, AuditFailed
+from include.disclosure.system import SAME, System
+
+# What taking a range back costs for each step beyond it: less than hiding anybody.
+RANGE = 1e-3
+# How often a program is solved again, and what a cell that moved so little costs then.
+AGAIN = 1
+LITTLE = 0.5
+# One in so many of the cells of a program is helped at once: more get in each other's way, and
+# hide more than they need.
+APART = 100
+# Cells within which it is looked for a proof that nothing helps.
+NEAR = (300, 3_000)
+
+
+@dataclass
+class Opening:
+    """What a program found: who asked, and what has to be hidden or told less closely for it."""
+
+    asked: np.ndarray
+    hide: np.ndarray
+    uncode: np.ndarray
+
+
+class Moves:
+    """The least and greatest value that each hidden cell has been shown to be able to take.
+
+    What was shown stays true when more is hidden, or less told.
+    """
+
+    def __init__(self, system: System) -> None:
+        self.system = system
+        self.least = system.value.copy()
+        self.most = system.value.copy()
+        self._random = np.random.default_rng(0)
+
+    def proven(self, hidden: np.ndarray) -> np.ndarray:
+        """Which of the hidden cells have been shown to have the width they need."""
+        return hidden & self.are_wide(slice(None))
+
+    def are_wide(self, cells: np.ndarray | slice) -> np.ndarray:
+        """Which of some cells have been shown to have the width they need."""
+        return self.most[cells] - self.least[cells] >= self.system.need[cells] - CLOSE
+
+    def see(self, cells: np.ndarray, *points: np.ndarray) -> None:
+        """Keep points: values of some cells that the equations allow together."""
+        for values in points:
+            self.least[cells] = np.minimum(self.least[cells], values)
+            self.most[cells] = np.maximum(self.most[cells], values)
+
+    def open(
+        self,
+        free: np.ndarray,
+        coded: np.ndarray,
+        plain: tuple[np.ndarray, np.ndarray],
+        cells: np.ndarray,
+        *,
+        size: int,
+        is_both: bool,
+        worth: float,
+    ) -> Opening:
+        """Give some cells the width that they need, at the least price.
+
+        `free` are the cells that move for nothing, `coded` those of them of which a range is told,
+        and `plain` the bounds without it. The first of the `cells` is helped, and others of them
+        that are near, as far as about `size` cells can help; what that shows is kept. A cell may
+        move up and, with `is_both`, down as well: that takes less, and longer to find. What one
+        step of it is `worth` is the most that is paid for it. Raises AuditFailed.
+        """
+        seed = int(cells[0])
+        at, is_near = _around(self.system, free, seed, size)
+        program = _Program(self.system, free, coded, plain, at)
+        chosen = program.points.apart(np.isin(at, cells) & is_near, self._random)
+        most = len(at) // APART
+        chosen[self._random.permutation(np.flatnonzero(chosen))[most:]] = False
+        chosen[np.searchsorted(at, seed)] = True
+        need = np.where(chosen, self.system.need[at], 0.0)
+        up, down = program.solve(need, worth, is_both)
+        missed = up - down < need - CLOSE
+        if missed.any():
+            # Nothing is hidden for those whom it would not help enough.
+            need[missed] = 0
+            up, down = program.solve(need, worth, is_both)
+        self.see(at, program.value + up, program.value + down)
+        most, least = np.maximum(up, down), np.minimum(up, down)
+        moved = (most > SAME) | (least < -SAME)
+        beyond = (most > program.rise + SAME) | (least < -program.fall - SAME)
+        return Opening(at[chosen], at[moved & ~free[at]], at[beyond & free[at]])
+
+
+def _around(
+    system: System, free: np.ndarray, seed: int, size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """The cells that may move nearest to one, about so many, and which have others around them."""
+    inside = np.array([seed])
+    new, inner = inside, inside
+    while len(new):
+        cells = system.cells_of(system.equations_of(new))
+        cells = cells[free[cells] | can_hide(system, free, cells)]
+        new = np.setdiff1d(cells, inside, assume_unique=True)
+        if len(inside) + len(new) > size and len(inside) > len(inner):
+            break
+        inner, inside = inside, np.union1d(inside, new)
+    return inside, np.isin(inside, inner if len(new) else inside)
+
+
+def is_hopeless(system: System, may_move: np.ndarray, cell: int) -> bool:
+    """Whether one cell stays too narrow whatever else is hidden, as far as sums near it say.
+
+    `may_move` are the cells that are hidden already. The sums are fewer than there are: a yes is
+    certain, a no is not. Raises AuditFailed.
+    """
+    need = system.need[cell]
+    for size in NEAR:
+        at, is_inner = _around(system, may_move, cell, size)
+        # No sum in which something else may move as well.
+        matrix = audit.restricted(system, at)[
+            np.isin(system.equations_of(at), system.equations_of(at[is_inner]))
+        ]
+        lower, upper = audit.reach(system, at)
+        goal = np.where(at == cell, 1.0, 0.0)
+        reach = []
+        for sign in (1, -1):
+            done = linprog(
+                sign * goal,
+                A_eq=matrix.astype(float),
+                b_eq=np.zeros(matrix.shape[0]),
+                bounds=np.column_stack([lower, upper]) - system.value[at][:, None],
+                method="highs",
+            )
+            if done.x is None:
+                raise AuditFailed(f"a program over {len(at)} cells: {done.message}")
+            reach.append(float(done.x[at == cell][0]))
+        if reach[1] - reach[0] < need - CLOSE:
+            return True
+    return False
+
+
+class _Program:
+    """Some cells that may move, and what their equations say of them."""
+
+    def __init__(self, system, free, coded, plain, at):
+        self.at, self.matrix = at, audit.restricted(system, at)
+        self.value, self.is_free = system.value[at], free[at]
+        lower, upper = audit.reach(system, at)
+        self.rise, self.fall = upper - self.value, self.value - lower
+        # Nobody needs to run away for the others to move by what they need.
+        far = FAR * system.need.max(initial=0)
+        needy = self.is_free & (system.need[at] > 0)
+        self.rise[needy] = np.minimum(self.rise[needy], far)
+        self.fall[needy] = np.minimum(self.fall[needy], far)
+        self.price = np.where(self.is_free, RANGE, system.cost[at] + RANGE)
+        # A step up and a step down of cells that are not hidden, and beyond the range of a rate.
+        self.more_rise, self.more_fall = np.zeros(len(at)), np.zeros(len(at))
+        shown = ~self.is_free
+        self.more_rise[shown], self.more_fall[shown] = self.rise[shown], self.fall[shown]
+        self.rise[shown] = self.fall[shown] = 0
+        told = coded[at]
+        self.more_rise[told] = np.minimum(plain[1][at] - upper, far)[told]
+        self.more_fall[told] = np.minimum(lower - plain[0][at], far)[told]
+        self.points = audit.Points(self.matrix, self.value, lower, upper)
+
+    def solve(self, need: np.ndarray, worth: float, is_both: bool) -> tuple[np.ndarray, np.ndarray]:
+        """The cheapest two moves between which every cell has as much of its `need` as can be.
+
+        Unless it `is_both`, one of them is no move.
+        """
+        n, asks = len(self.at), np.flatnonzero(need > 0)
+        k = len(asks)
+        if not k:
+            return np.zeros(n), np.zeros(n)
+        ups, downs = np.flatnonzero(self.more_rise > 0), np.flatnonzero(self.more_fall > 0)
+        matrix = self.matrix.astype(float).tocsc()
+        one = sparse.hstack([matrix, matrix[:, ups], -matrix[:, downs]], format="csc")
+        more = np.concatenate([self.more_rise[ups], self.more_fall[downs]])
+        price = np.concatenate([self.price[ups], self.price[downs]])
+        low = np.concatenate([-self.fall, np.zeros(len(more))])
+        high = np.concatenate([self.rise, more])
+        wide = self._widths(asks, ups, downs)
+        # A block of columns for each move, and one for the widths that are reached.
+        moves, columns = (2 if is_both else 1), one.shape[1]
+        rows = sparse.block_diag([one] * moves, format="csc")
+        rows = sparse.hstack([rows, sparse.csc_array((rows.shape[0], k))], format="csc")
+        width = sparse.hstack([*(-wide, wide)[:moves], sparse.eye_array(k)], format="csc")
+        bounds = np.column_stack([
+            np.concatenate([*[low] * moves, np.zeros(k)]),
+            np.concatenate([*[high] * moves, need[asks]]),
+        ])  # fmt: skip
+        asked = price
+        for _ in range(AGAIN + 1):
+            by_column = np.concatenate([np.zeros(n), asked])
+            done = linprog(
+                np.concatenate([*[by_column] * moves, np.full(k, -worth)]),
+                A_eq=rows,
+                b_eq=np.zeros(rows.shape[0]),
+                A_ub=width,
+                b_ub=np.zeros(k),
+                bounds=bounds,
+                method="highs",
+            )
+            if done.x is None:
+                raise AuditFailed(f"a program over {n} cells: {done.message}")
+            found = done.x[: moves * columns].reshape(moves, columns)
+            steps = np.maximum(found[:, n:].max(axis=0, initial=0), 0)
+            if not (steps > SAME).any():
+                break
+            asked = price / (steps + LITTLE)
+        up = self._moved(found[0], ups, downs)
+        return up, self._moved(found[1], ups, downs) if is_both else np.zeros(n)
+
+    def _moved(self, steps: np.ndarray, ups: np.ndarray, downs: np.ndarray) -> np.ndarray:
+        n = len(self.at)
+        move = steps[:n].copy()
+        move[ups] += steps[n : n + len(ups)]
+        move[downs] -= steps[n + len(ups) :]
+        return move
+
+    def _widths(self, asks: np.ndarray, ups: np.ndarray, downs: np.ndarray) -> sparse.csc_array:
+        """A row for each cell that asks, which adds its columns up to its move."""
+        n, k = len(self.at), len(asks)
+        place = np.full(n, -1)
+        place[asks] = np.arange(k)
+        cell = np.concatenate([np.arange(n), ups, downs])
+        sign = np.concatenate([np.ones(n + len(ups)), -np.ones(len(downs))])
+        kept = np.flatnonzero(place[cell] >= 0)
+        return sparse.csc_array((sign[kept], (place[cell[kept]], kept)), (k, len(cell)))
+
+
+def can_hide(system: System, hidden: np.ndarray, cell: np.ndarray) -> np.ndarray:
+    """Which of some cells may be hidden for another's sake: not a zero, which is often known."""
+    return (
+        ~hidden[cell]
+        & ~system.fixed[cell]
+        & ~system.virtual[cell]
+        & (system.value[cell] - system.lower[cell] > SAME)
+    )
