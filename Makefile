@@ -93,5 +93,6 @@ lint: setup
 
 # Resolves requirements.in into the hashed lock; it names no index, so mirrors may serve it.
 lock: setup
-	@$(RUN) -m piptools compile --quiet --generate-hashes --no-emit-index-url --no-strip-extras \
-		--allow-unsafe --output-file requirements.txt requirements.in
+	@$(RUN) -m piptools compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links \
+		--no-annotate --no-header --no-strip-extras --allow-unsafe \
+		--output-file requirements.txt requirements.in
