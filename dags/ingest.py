@@ -39,7 +39,7 @@ from pendulum import datetime, duration
 
 from console import alerts
 from console.explained import explained
-from include.registry import State, states
+from include.registry import State, said, states
 from ops.retries import UNLESS_IT_SAID_WHY
 
 # Publishers' servers are flaky, so fetching waits and tries again. How long is the deployment's
@@ -102,7 +102,7 @@ def fetch(state: str, extract: str) -> str:
         failure="that the file is not as declared. The same file fails the same way, so it is not "
         "tried again. The log names the promises.",
         clearing="is safe, and right once the state's file was corrected; the file is not fetched "
-        "again.",
+        "again. When the publisher has corrected its file, clear the fetch task instead.",
         concerns="the state's owner.",
     ),
 )
@@ -190,7 +190,8 @@ def report(state: str) -> None:
 
 
 def readable(name: str) -> str:
-    return name.replace("_", " ").capitalize()
+    """A name as the label of a group."""
+    return said(name)[:1].upper() + said(name)[1:]
 
 
 def form(state: State) -> dict[str, Param]:
@@ -228,8 +229,9 @@ def form(state: State) -> dict[str, Param]:
             type=["null", "string"],
             minLength=10,
             title="Reason for a mass change",
-            description="Loads files although they lost many rows, or have many bad ones; "
-            "holds for every extract of the run, so name them. Kept with the verdict.",
+            description="At least ten letters. Loads files although they lost many rows, or have "
+            "many bad ones; holds for every extract of the run, so name them. Kept with the "
+            "verdict.",
         ),
         "extracts_root": Param(
             None,
@@ -290,10 +292,10 @@ def draw_group(state: State, group: str, extracts: list[str]):
 def draw_extract(state: str, name: str, description: str):
     @task_group(group_id=name, group_display_name=readable(name), tooltip=description)
     def extract():
-        said = name.replace("_", " ")
-        fetched = fetch.override(task_display_name=f"Fetch {said}")(state, name)
-        checked = check.override(task_display_name=f"Check {said}")(state, name, fetched)
-        load.override(task_display_name=f"Load {said}")(state, name, checked)
+        label = said(name)
+        fetched = fetch.override(task_display_name=f"Fetch {label}")(state, name)
+        checked = check.override(task_display_name=f"Check {label}")(state, name, fetched)
+        load.override(task_display_name=f"Load {label}")(state, name, checked)
 
     return extract()
 

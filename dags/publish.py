@@ -151,8 +151,8 @@ def publish(state: State) -> None:
                 type=["null", "string"],
                 minLength=10,
                 title="Reason for what moved or is gone",
-                description="Publishes although figures moved or readers lose something; stands in "
-                "the release with your name.",
+                description="At least ten letters. Publishes although figures moved or readers "
+                "lose something; stands in the release with your name.",
             )
         },
         on_failure_callback=alerts.run_failed,
@@ -169,6 +169,7 @@ def publish(state: State) -> None:
             task_id="approve",
             task_display_name="Approve what moved",
             state=state.state,
+            name=state.name,
             build=protect(state.state, checked),
             doc_md=ASKS,
         )

@@ -73,8 +73,8 @@ def rollback(state: State) -> None:
                 type="string",
                 minLength=10,
                 title="Reason",
-                description="Why readers are to see the earlier one again; stands in the ledger "
-                "with your name.",
+                description="Why readers are to see the earlier one again, in at least ten "
+                "letters; stands in the ledger with your name.",
             ),
         },
         on_failure_callback=alerts.run_failed,

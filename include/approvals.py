@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from include import differences, disclosure, lake, shared_lake
+from include import differences, disclosure, lake, registry, shared_lake
 
 LEAST_REASON = 10
 CHECKS = "warehouse/{state}/{build}.checks.json"
@@ -65,7 +65,7 @@ def moved(state: str, build: str) -> list[str]:
     if not path.exists():
         return []
     return [
-        f"{promise['promise']}: {promise['observed']}"
+        f"not kept: {promise['promise']} ({promise['observed']})"
         for promise in json.loads(path.read_text())
         if promise["outcome"] == "warned"
         and (promise.get("needs_approval") or promise.get("overridden"))
@@ -144,7 +144,8 @@ def question(state: str, build: str) -> str:
     run.
     """
     lines = [
-        f"Figures of {state} that readers have already would change:",
+        f"Figures of {registry.states()[state].name} that readers have already would change, more "
+        "than they may without a person's word:",
         "",
         *(f"- {_plain(promise)}" for promise in moved(state, build)),
     ]

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from include import lake, runs
-from include.registry import states
+from include.registry import said, states
 
 ROOT = Path(__file__).parents[1]
 OF_ALL_STATES = {"statewide_watch", "statewide_maintenance"}
@@ -115,7 +115,9 @@ def test_each_extract_is_fetched_checked_and_loaded_in_a_group_of_its_own(code, 
     tasks = dags[f"{code}_ingest"]["tasks"]
     for name, extract in states()[code].extracts.items():
         path = f"{extract.group}.{name}"
-        assert dags[f"{code}_ingest"]["groups"][path] == name.replace("_", " ").capitalize()
+        label = dags[f"{code}_ingest"]["groups"][path]
+        assert label.lower() == name.replace("_", " ") and label[0].isupper()
+        assert tasks[f"{path}.check"]["display"] == f"Check {said(name)}"
         assert tasks[f"{path}.fetch"]["upstream"] == []
         assert tasks[f"{path}.check"]["upstream"] == [f"{path}.fetch"]
         assert tasks[f"{path}.load"]["upstream"] == [f"{path}.check"]

@@ -279,6 +279,26 @@ def test_every_task_of_a_publish_run_has_its_section(home, monkeypatch, task):
     assert incidents.open_incidents() == {}
 
 
+def test_the_log_of_a_task_that_failed_ends_with_why_and_what_to_do(home, monkeypatch):
+    """Airflow opens logs at their end, and folds what callbacks say until the fold is closed."""
+    monkeypatch.setattr(alerts, "tell", lambda: None)
+    lines: list[str] = []
+    monkeypatch.setattr(
+        alerts,
+        "log",
+        SimpleNamespace(info=lines.append, error=lambda how, *told: lines.append(how % told)),
+    )
+    error = quality.BrokenPromises("\n".join(f"line {number}" for number in range(9)), [])
+    task = Task("zz_ingest", "finance.finance_ledger.check")
+    alerts.failed({"ti": task, "exception": error, "params": {"school_year": 2025}})
+    fold, told = lines
+    assert fold == "::endgroup::"
+    assert told.startswith("line 0\nline 1\n")
+    assert "... and 3 more lines above" in told
+    assert "clear the fetch task of this extract" in told
+    assert told.endswith("/statewide/runbook#check")
+
+
 def test_a_question_that_nobody_answered_is_told_though_its_asking_was(home, monkeypatch):
     monkeypatch.setattr(alerts, "tell", lambda: None)
     alerts.asked("zz", "state totals moved", URL)
