@@ -80,8 +80,11 @@ questions: setup
 bench: setup
 	@$(RUN) -m ops.bench
 
+# Of the demo state, then of a newcomer's hour, which is a test.
+pictures: export STATEWIDE_PICTURES := $(ROOT)/docs/images
 pictures: setup
 	@$(RUN) -m ops.pictures
+	@$(RUN) -m pytest -q tests/test_newcomer.py
 
 mutations: setup
 	@$(RUN) -m ops.mutations --only "$(ONLY)"
