@@ -7,9 +7,9 @@ rows that passed their checks.
 
 **In.** The publisher's files, at the addresses in `include/states/<state>.yml`.
 
-**Out.** The state's lake. If anything in it changed, it is announced once, and that
-starts one `publish` run, though some extracts failed. A run in which any failed is red, and its
-`report` names them.
+**Out.** The state's lake: the asset `lake/<state>`, made of `extract/<state>/<extract>`. If
+anything in it changed, it is announced once, and that starts one `publish` run, though some
+extracts failed. A run in which any failed is red, and its `report` names them.
 
 **If it fails.** The extracts that failed keep their last good load, the others are loaded and
 published. Clear what failed; every task may be cleared safely. What happened stands on the
@@ -272,7 +272,10 @@ def ingest(state: State) -> None:
         for group in ("enrollment", "finance", "workforce", "reference"):
             if group in groups:
                 loads.append(draw_group(state, group, groups[group]))
-        announced = announce.override(outlets=[Asset(f"lake/{state.state}")])(state.state)
+        announced = announce.override(
+            inlets=[Asset(f"extract/{state.state}/{name}") for name in state.extracts],
+            outlets=[Asset(f"lake/{state.state}")],
+        )(state.state)
         loads >> announced >> report(state.state)
 
     # Last: every task would get a copy of the form of its own, which takes longer than all the rest
@@ -293,9 +296,10 @@ def draw_extract(state: str, name: str, description: str):
     @task_group(group_id=name, group_display_name=readable(name), tooltip=description)
     def extract():
         label = said(name)
+        loaded = Asset(f"extract/{state}/{name}")
         fetched = fetch.override(task_display_name=f"Fetch {label}")(state, name)
         checked = check.override(task_display_name=f"Check {label}")(state, name, fetched)
-        load.override(task_display_name=f"Load {label}")(state, name, checked)
+        load.override(task_display_name=f"Load {label}", outlets=[loaded])(state, name, checked)
 
     return extract()
 

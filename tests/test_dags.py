@@ -55,6 +55,7 @@ dags = {
                 "mends": [it.__name__ for it in listed(task.on_success_callback)],
                 "tells": [it.__name__ for it in listed(task.on_failure_callback)],
                 "upstream": sorted(task.upstream_task_ids),
+                "inlets": [asset.name for asset in task.inlets],
                 "outlets": [asset.name for asset in task.outlets],
                 "params": sorted(task.params),
             }
@@ -134,7 +135,15 @@ def test_a_failing_extract_holds_back_no_other(code, dags):
     assert tasks["announce"]["outlets"] == [f"lake/{code}"]
     assert tasks["report"]["upstream"] == ["announce"]
     assert tasks["report"]["trigger"] == "all_done"
-    assert [name for name, task in tasks.items() if task["outlets"]] == ["announce"]
+    # What is loaded is seen in the graph of assets, and starts nothing.
+    for name in states()[code].extracts:
+        [task] = [it for it in tasks if it.endswith(f".{name}.load")]
+        assert tasks[task]["outlets"] == [f"extract/{code}/{name}"]
+        assert f"extract/{code}/{name}" in tasks["announce"]["inlets"]
+    publish = dags[f"{code}_publish"]
+    assert f"lake/{code}" in publish["timetable"] and "extract/" not in publish["timetable"]
+    for dag, task in ((publish, "export"), (dags[f"{code}_rollback"], "roll_back")):
+        assert dag["tasks"][task]["outlets"] == [f"release/{code}"]
 
 
 @pytest.mark.parametrize("code", sorted(states()))
