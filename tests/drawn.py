@@ -52,6 +52,21 @@ class Publisher:
         told |= {"rows": len(changed), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
         manifest.write_text(json.dumps(told))
 
+    def correct_spending(self) -> None:
+        """Every amount is 7 of 100 more, and so are the totals that LEAs give beside them.
+
+        More than goes unasked, less than is refused; and nobody is counted anew, so nothing is
+        withheld that was not.
+        """
+        for name, column in (("finance_ledger", "amount"), ("lea_reference", "control_total")):
+            place = self.read(name)[0].index(column)
+
+            def more(row: list[str], place: int = place) -> list[str]:
+                amount = f"{float(row[place]) * 1.07:.2f}" if row[place] else ""
+                return [*row[:place], amount, *row[place + 1 :]]
+
+            self.rewrite(name, lambda rows, more=more: [more(row) for row in rows])
+
     def lose_pupils(self) -> None:
         """Every eleventh pupil of those that no other file names is gone.
 
