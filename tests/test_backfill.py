@@ -77,7 +77,7 @@ def rows(database: Path, schema: str) -> dict[str, Counter]:
             "select table_name from information_schema.tables where table_schema = ?", [schema]
         ).fetchall()
         return {
-            name: Counter(connection.execute(f'select * from {schema}."{name}"').fetchall())
+            name: Counter(map(repr, connection.execute(f'from {schema}."{name}"').fetchall()))
             for (name,) in tables
         }
 
