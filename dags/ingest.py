@@ -238,7 +238,7 @@ def form(state: State) -> dict[str, Param]:
             type=["null", "string"],
             title="Read extracts from",
             description="A folder or address that the operator of this machine has allowed. "
-            "Empty: the deployment's STATEWIDE_EXTRACTS.",
+            "Empty: the deployment's STATEWIDE_EXTRACTS; without it, the only one that is allowed.",
         ),
     }
 
