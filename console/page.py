@@ -226,6 +226,14 @@ def runbook(request: Request) -> Response:
     return _text(request, "runbook.md", "Runbook")
 
 
+@app.get("/runbook/{section}")
+def runbook_section(section: str) -> Response:
+    """What to do about one kind of alert, by an address that a login on the way keeps whole."""
+    if section not in incidents.SECTIONS:
+        raise HTTPException(404, "there is no such section")
+    return RedirectResponse(f"{_base()}/runbook#{section}")
+
+
 @app.get("/{name}.md", response_class=HTMLResponse)
 def text(request: Request, name: str) -> Response:
     """Another text of the documentation, for who follows a link of the runbook's."""

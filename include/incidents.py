@@ -163,8 +163,11 @@ class Message:
 
 
 def runbook(section: str, base_url: str) -> str:
-    """The address of what to do, on the Statewide page."""
-    return f"{base_url.rstrip('/')}/statewide/runbook#{section}"
+    """The address of what to do, on the Statewide page.
+
+    A path and no fragment: who has to log in on the way arrives at the section all the same.
+    """
+    return f"{base_url.rstrip('/')}/statewide/runbook/{section}"
 
 
 # ---- what callbacks and the watch say -----------------------------------------------------------

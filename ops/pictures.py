@@ -39,6 +39,10 @@ def main() -> None:
         page.goto(f"{client.url}/dags")
         page.get_by_role("link", name="Franklin: ingest").wait_for()
         photograph(page, IMAGES / "airflow-dags.png")
+        page.goto(f"{client.url}/assets")
+        page.get_by_role("link", name="lake/zz", exact=True).click()
+        page.get_by_text("release/zz").wait_for()
+        photograph(page, IMAGES / "airflow-assets.png")
         # The page as Airflow frames it, and a state's own.
         page.goto(f"{client.url}/plugin/statewide")
         framed = page.frame_locator("iframe")

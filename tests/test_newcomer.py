@@ -186,7 +186,7 @@ def test_the_alert_leads_to_why_a_file_was_refused(hour):
     ):
         expect(page.get_by_text(said).last).to_be_in_viewport()
     with page.context.expect_page() as opened:
-        page.get_by_role("link", name="/statewide/runbook#check").last.click()
+        page.get_by_role("link", name="/statewide/runbook/check").last.click()
     runbook = opened.value
     expect(runbook.get_by_role("heading", name="Check", exact=True)).to_be_in_viewport()
     expect(runbook.get_by_text("clear the extract's fetch task")).to_be_visible()
@@ -304,8 +304,10 @@ def test_readers_are_given_the_release_before_again_with_a_reason(hour):
 
 
 def test_a_viewer_sees_all_of_it_and_starts_nothing(hour):
-    page = hour.arrive(f"{hour.client.url}/", user="viewer")
+    page = hour.arrive(f"{hour.client.url}/statewide/runbook/approval", user="viewer")
+    expect(page.get_by_role("heading", name="Approval", exact=True)).to_be_in_viewport()
     refused = len(hour.refused)
+    page.get_by_role("link", name="Airflow", exact=True).click()
     framed = hour.statewide(page)
     framed.get_by_role("link", name="Franklin", exact=True).click()
     expect(framed.get_by_role("heading", name="Checks of the last build")).to_be_visible()

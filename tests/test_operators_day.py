@@ -139,8 +139,8 @@ def test_two_broken_files_are_one_message_and_their_repair_another(day):
     assert "BrokenPromises" not in text
     assert "every header is declared" in text
     assert "/dags/zz_ingest/runs/" in text
-    assert "/statewide/runbook#check" in text
-    assert "/statewide/runbook#fetch" in text
+    assert "/statewide/runbook/check" in text
+    assert "/statewide/runbook/fetch" in text
 
     cohort.with_suffix(".away").rename(cohort)
     run, state, _ = day.ingest()
@@ -242,7 +242,7 @@ def test_readers_are_given_the_release_before_and_the_one_after_again(day):
     assert current() == before
     day.box.wait(lambda box: len(box.mails) > mails)
     assert "zz has no release zz-000000000000" in day.box.text()
-    assert "/statewide/runbook#rollback" in day.box.text()
+    assert "/statewide/runbook/rollback" in day.box.text()
     assert day.run("zz_rollback", release=now, reason=WHY)[1] == "success"
     assert current() == now
     day.box.wait(lambda box: box.subjects()[-1] == "[Statewide] Recovered: Franklin: rollback")
@@ -259,7 +259,7 @@ def test_a_question_that_nobody_answers_decides_nothing_and_is_asked_again(day):
     assert current() == before, "readers keep what they have"
     day.box.wait(lambda box: len(box.mails) > mails + 1)
     assert "nobody answered whether figures that moved may be published" in day.box.subjects()[-1]
-    assert "/statewide/runbook#unanswered" in day.box.text()
+    assert "/statewide/runbook/unanswered" in day.box.text()
     assert "The next publish run asks again" in day.box.text()
     [incident] = incidents.open_incidents().values()
     assert incident.subject == "publish"

@@ -100,6 +100,7 @@ PAGES = [
     f"/docs/zz/{DOCUMENT}",
     "/docs/zz/dbt.html",
     "/runbook",
+    "/runbook/check",
     "/static/style.css",
     "/disclosure.md",
     "/images/airflow-publish.png",
