@@ -41,7 +41,8 @@ def main() -> None:
         photograph(page, IMAGES / "airflow-dags.png")
         page.goto(f"{client.url}/assets")
         page.get_by_role("link", name="lake/zz", exact=True).click()
-        page.get_by_text("release/zz").wait_for()
+        page.wait_for_url("**/assets/*")
+        page.get_by_text("Franklin: publish").first.wait_for()
         photograph(page, IMAGES / "airflow-assets.png")
         # The page as Airflow frames it, and a state's own.
         page.goto(f"{client.url}/plugin/statewide")
