@@ -80,8 +80,11 @@ questions: setup
 bench: setup
 	@$(RUN) -m ops.bench
 
+# Of the demo state, then of a newcomer's hour, which is a test.
+pictures: export STATEWIDE_PICTURES := $(ROOT)/docs/images
 pictures: setup
 	@$(RUN) -m ops.pictures
+	@$(RUN) -m pytest -q tests/test_newcomer.py
 
 mutations: setup
 	@$(RUN) -m ops.mutations --only "$(ONLY)"
@@ -93,5 +96,6 @@ lint: setup
 
 # Resolves requirements.in into the hashed lock; it names no index, so mirrors may serve it.
 lock: setup
-	@$(RUN) -m piptools compile --quiet --generate-hashes --no-emit-index-url --no-strip-extras \
-		--allow-unsafe --output-file requirements.txt requirements.in
+	@$(RUN) -m piptools compile --quiet --generate-hashes --no-emit-index-url --no-emit-find-links \
+		--no-annotate --no-header --no-strip-extras --allow-unsafe \
+		--output-file requirements.txt requirements.in

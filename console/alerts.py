@@ -40,6 +40,11 @@ PUBLISHING = {
     "approve": "approval",
     "export": "export",
 }
+# What to clear, where it is not the task that failed.
+CLEARED = {
+    "check": "When a corrected file is there, clear the fetch task of this extract. When the "
+    "state's file was corrected, clear this task."
+}
 RELEASE = "the next release"
 ROLLBACK = "an earlier release"
 
@@ -142,7 +147,25 @@ def _note_of(state: str, subject: str, part: str, section: str, context: Any) ->
     from include import incidents
 
     reason = incidents.reason_of(context.get("exception"))
+    _end_log_with(reason, section)
     incidents.note(state, subject, part, section, reason, str(context["ti"].log_url))
+
+
+def _end_log_with(reason: str, section: str) -> None:
+    """Say at the end of the task's log why it failed, and where it stands what to do.
+
+    Airflow opens a log at its end, where otherwise nothing but the traceback is seen. It folds away
+    what callbacks say, so the fold is closed first.
+    """
+    from include import incidents
+
+    told = [
+        reason.replace("lines, in its log", "lines above"),
+        *filter(None, [CLEARED.get(section)]),
+        f"What to do: {incidents.runbook(section, _base_url())}",
+    ]
+    log.info("::endgroup::")
+    log.error("%s", "\n".join(told))
 
 
 # ---- at the end of runs -------------------------------------------------------------------------
@@ -220,11 +243,9 @@ def asked(state: str, question: str, link: str) -> None:
 def tell() -> None:
     """Send what each channel has not heard yet. Raises nothing; what fails is sent next time."""
     with _harmless():
-        from airflow.sdk.configuration import conf
-
         from include import incidents, lake
 
-        base_url = conf.get("api", "base_url", fallback="") or "http://localhost:8080"
+        base_url = _base_url()
         for channel, send in _channels().items():
             # Two runs that end at once must not both send what both of them see.
             with lake.lock(f"alerts-{channel}"):
@@ -232,6 +253,12 @@ def tell() -> None:
                     with _harmless():
                         send(message, base_url)
                         incidents.told(channel, message)
+
+
+def _base_url() -> str:
+    from airflow.sdk.configuration import conf
+
+    return conf.get("api", "base_url", fallback="") or "http://localhost:8080"
 
 
 def _channels() -> dict[str, Callable[[Any, str], None]]:

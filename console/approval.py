@@ -23,17 +23,19 @@ PUBLISH, KEEP = "Publish", "Keep the last release"
 class ApproveWhatMoved(HITLOperator):
     """Asks about a protected build, if there is anything to ask. Returns the build's name.
 
+    `state` is the state's code, `name` what people call it.
+
     Skips, and with it what follows, where the answer is no. A run that was given a reason has been
     answered already.
     """
 
     template_fields: Collection[str] = (*HITLOperator.template_fields, "build")
 
-    def __init__(self, *, state: str, build: Any, **kwargs: Any) -> None:
+    def __init__(self, *, state: str, name: str, build: Any, **kwargs: Any) -> None:
         # Those of the DAG are handed to every task; the form is for this question's alone.
         kwargs.pop("params", None)
         super().__init__(
-            subject="Publish figures that moved since the last release?",
+            subject=f"{name}: publish figures that moved since the last release?",
             options=[PUBLISH, KEEP],
             # No default: silence is no answer, neither a yes nor a no.
             response_timeout=timedelta(days=float(os.environ.get("STATEWIDE_APPROVAL_DAYS") or 7)),

@@ -31,7 +31,9 @@ from include import incidents, registry, status
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
-RUNBOOK = ROOT / "docs" / "runbook.md"
+DOCS = ROOT / "docs"
+# What the runbook links to, by the name that its address ends in.
+TEXTS = {path.name: path for path in (*DOCS.glob("*.md"), ROOT / "CONTRIBUTING.md")}
 
 # Our own pages: no script but ours, nothing from elsewhere, in no frame but Airflow's.
 OURS = (
@@ -155,7 +157,7 @@ def extract_page(
     return _page(
         request,
         "extract.html",
-        f"{registry.states()[state].name}: {extract.replace('_', ' ')} {school_year}",
+        f"{registry.states()[state].name}: {registry.said(extract)} {school_year}",
         state=registry.states()[state],
         declared=registry.extract_of(state, extract),
         line=line,
@@ -221,21 +223,63 @@ def _exists(state: str, name: str) -> bool:
 @app.get("/runbook", response_class=HTMLResponse)
 def runbook(request: Request) -> Response:
     """What to do, by what is wrong."""
-    stamp = RUNBOOK.stat().st_mtime_ns
-    return _page(request, "runbook.html", "Runbook", text=_rendered(stamp))
+    return _text(request, "runbook.md", "Runbook")
+
+
+@app.get("/runbook/{section}")
+def runbook_section(section: str) -> Response:
+    """What to do about one kind of alert, by an address that a login on the way keeps whole."""
+    if section not in incidents.SECTIONS:
+        raise HTTPException(404, "there is no such section")
+    return RedirectResponse(f"{_base()}/runbook#{section}")
+
+
+@app.get("/{name}.md", response_class=HTMLResponse)
+def text(request: Request, name: str) -> Response:
+    """Another text of the documentation, for who follows a link of the runbook's."""
+    if f"{name}.md" not in TEXTS:
+        raise HTTPException(404, "there is no such text")
+    return _text(request, f"{name}.md", name.replace("-", " ").capitalize())
+
+
+@app.get("/images/{name}")
+def image(name: str) -> Response:
+    """A picture of the documentation."""
+    if name not in {path.name for path in (DOCS / "images").iterdir()}:
+        raise HTTPException(404, "there is no such file")
+    return FileResponse(DOCS / "images" / name, headers={"Cache-Control": "private, max-age=300"})
+
+
+def _text(request: Request, name: str, title: str) -> Response:
+    stamp = TEXTS[name].stat().st_mtime_ns
+    return _page(request, "runbook.html", title, text=_rendered(name, stamp))
 
 
 @cache
-def _rendered(_stamp: int) -> str:
-    """The runbook as HTML, each heading with the anchor that alerts link to."""
+def _rendered(name: str, _stamp: int) -> str:
+    """A text as HTML, each heading with the anchor that alerts link to."""
     from markdown_it import MarkdownIt
 
     markdown = MarkdownIt("commonmark", {"html": False}).enable("table")
-    tokens = markdown.parse(RUNBOOK.read_text())
+    tokens = markdown.parse(TEXTS[name].read_text())
     for heading, content in pairwise(tokens):
         if heading.type == "heading_open":
             heading.attrSet("id", anchor(content.content))
+    for token in tokens:
+        for link in token.children or ():
+            if link.type == "link_open":
+                link.attrSet("href", _served(str(link.attrGet("href"))))
     return markdown.renderer.render(tokens, markdown.options, {})
+
+
+def _served(href: str) -> str:
+    """Where a link of a text leads to here: the texts lie side by side. Nowhere, if not served."""
+    path, hash_, section = href.partition("#")
+    if "://" in href or not path:
+        return href
+    if (file := path.rpartition("/")[2]) in TEXTS and path.removeprefix("../") == file:
+        return f"{file}{hash_}{section}"
+    return "#"
 
 
 def anchor(heading: str) -> str:
@@ -316,6 +360,7 @@ templates.env.filters |= {
     "count": _count,
     "figure": _figure,
     "moment": _moment,
-    "said": lambda name: str(name).replace("_", " "),
+    "said": registry.said,
+    "state_name": incidents.name_of,
     "share": lambda part: "" if part is None else f"{part:+.1%}",
 }

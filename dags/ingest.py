@@ -7,9 +7,9 @@ rows that passed their checks.
 
 **In.** The publisher's files, at the addresses in `include/states/<state>.yml`.
 
-**Out.** The state's lake. If anything in it changed, it is announced once, and that
-starts one `publish` run, though some extracts failed. A run in which any failed is red, and its
-`report` names them.
+**Out.** The state's lake: the asset `lake/<state>`, made of `extract/<state>/<extract>`. If
+anything in it changed, it is announced once, and that starts one `publish` run, though some
+extracts failed. A run in which any failed is red, and its `report` names them.
 
 **If it fails.** The extracts that failed keep their last good load, the others are loaded and
 published. Clear what failed; every task may be cleared safely. What happened stands on the
@@ -39,7 +39,7 @@ from pendulum import datetime, duration
 
 from console import alerts
 from console.explained import explained
-from include.registry import State, states
+from include.registry import State, said, states
 from ops.retries import UNLESS_IT_SAID_WHY
 
 # Publishers' servers are flaky, so fetching waits and tries again. How long is the deployment's
@@ -102,7 +102,7 @@ def fetch(state: str, extract: str) -> str:
         failure="that the file is not as declared. The same file fails the same way, so it is not "
         "tried again. The log names the promises.",
         clearing="is safe, and right once the state's file was corrected; the file is not fetched "
-        "again.",
+        "again. When the publisher has corrected its file, clear the fetch task instead.",
         concerns="the state's owner.",
     ),
 )
@@ -190,7 +190,8 @@ def report(state: str) -> None:
 
 
 def readable(name: str) -> str:
-    return name.replace("_", " ").capitalize()
+    """A name as the label of a group."""
+    return said(name)[:1].upper() + said(name)[1:]
 
 
 def form(state: State) -> dict[str, Param]:
@@ -228,15 +229,16 @@ def form(state: State) -> dict[str, Param]:
             type=["null", "string"],
             minLength=10,
             title="Reason for a mass change",
-            description="Loads files although they lost many rows, or have many bad ones; "
-            "holds for every extract of the run, so name them. Kept with the verdict.",
+            description="At least ten letters. Loads files although they lost many rows, or have "
+            "many bad ones; holds for every extract of the run, so name them. Kept with the "
+            "verdict.",
         ),
         "extracts_root": Param(
             None,
             type=["null", "string"],
             title="Read extracts from",
             description="A folder or address that the operator of this machine has allowed. "
-            "Empty: the deployment's STATEWIDE_EXTRACTS.",
+            "Empty: the deployment's STATEWIDE_EXTRACTS; without it, the only one that is allowed.",
         ),
     }
 
@@ -270,7 +272,10 @@ def ingest(state: State) -> None:
         for group in ("enrollment", "finance", "workforce", "reference"):
             if group in groups:
                 loads.append(draw_group(state, group, groups[group]))
-        announced = announce.override(outlets=[Asset(f"lake/{state.state}")])(state.state)
+        announced = announce.override(
+            inlets=[Asset(f"extract/{state.state}/{name}") for name in state.extracts],
+            outlets=[Asset(f"lake/{state.state}")],
+        )(state.state)
         loads >> announced >> report(state.state)
 
     # Last: every task would get a copy of the form of its own, which takes longer than all the rest
@@ -290,10 +295,11 @@ def draw_group(state: State, group: str, extracts: list[str]):
 def draw_extract(state: str, name: str, description: str):
     @task_group(group_id=name, group_display_name=readable(name), tooltip=description)
     def extract():
-        said = name.replace("_", " ")
-        fetched = fetch.override(task_display_name=f"Fetch {said}")(state, name)
-        checked = check.override(task_display_name=f"Check {said}")(state, name, fetched)
-        load.override(task_display_name=f"Load {said}")(state, name, checked)
+        label = said(name)
+        loaded = Asset(f"extract/{state}/{name}")
+        fetched = fetch.override(task_display_name=f"Fetch {label}")(state, name)
+        checked = check.override(task_display_name=f"Check {label}")(state, name, fetched)
+        load.override(task_display_name=f"Load {label}", outlets=[loaded])(state, name, checked)
 
     return extract()
 

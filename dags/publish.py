@@ -7,7 +7,7 @@ beside last month's finance.
 
 **In.** The state's lake, whole, and the release that readers see.
 
-**Out.** An immutable release, and the pointer to it.
+**Out.** An immutable release, and the pointer to it: the asset `release/<state>`.
 
 **When.** Once for each announcement of the state's lake. Run again on the same loads, it publishes
 nothing new.
@@ -118,6 +118,8 @@ def export(state: str, build: str) -> str | None:
     from include import release
 
     name = release.publish(state, build)
+    context = get_current_context()
+    context["outlet_events"][Asset(f"release/{state}")].extra = {"release": release.current(state)}
     alerts.after_publish(state)
     return name
 
@@ -151,8 +153,8 @@ def publish(state: State) -> None:
                 type=["null", "string"],
                 minLength=10,
                 title="Reason for what moved or is gone",
-                description="Publishes although figures moved or readers lose something; stands in "
-                "the release with your name.",
+                description="At least ten letters. Publishes although figures moved or readers "
+                "lose something; stands in the release with your name.",
             )
         },
         on_failure_callback=alerts.run_failed,
@@ -169,10 +171,14 @@ def publish(state: State) -> None:
             task_id="approve",
             task_display_name="Approve what moved",
             state=state.state,
+            name=state.name,
             build=protect(state.state, checked),
             doc_md=ASKS,
         )
-        export(state.state, approved.output)
+        exported = export.override(
+            inlets=[Asset(f"lake/{state.state}")], outlets=[Asset(f"release/{state.state}")]
+        )
+        exported(state.state, approved.output)
 
     publish_state()
 

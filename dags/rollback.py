@@ -18,7 +18,7 @@ its files is not what was published. Clearing is safe.
 **Concerns.** The owner of the DAG, who is named in the state's file.
 """
 
-from airflow.sdk import Param, dag, get_current_context, get_parsing_context, task
+from airflow.sdk import Asset, Param, dag, get_current_context, get_parsing_context, task
 from pendulum import datetime
 
 from console import alerts
@@ -47,6 +47,7 @@ def roll_back(state: str) -> str:
     context = get_current_context()
     told, by = context["params"], context["dag_run"].triggering_user_name
     name = release.rollback(state, told["release"], reason=told["reason"], by=by)
+    context["outlet_events"][Asset(f"release/{state}")].extra = {"release": name}
     alerts.after_rollback(state)
     return name
 
@@ -73,8 +74,8 @@ def rollback(state: State) -> None:
                 type="string",
                 minLength=10,
                 title="Reason",
-                description="Why readers are to see the earlier one again; stands in the ledger "
-                "with your name.",
+                description="Why readers are to see the earlier one again, in at least ten "
+                "letters; stands in the ledger with your name.",
             ),
         },
         on_failure_callback=alerts.run_failed,
@@ -86,7 +87,7 @@ def rollback(state: State) -> None:
         tags=["rollback", state.state],
     )
     def rollback_state():
-        roll_back(state.state)
+        roll_back.override(outlets=[Asset(f"release/{state.state}")])(state.state)
 
     rollback_state()
 

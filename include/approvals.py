@@ -16,13 +16,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from include import differences, disclosure, lake, shared_lake
+from include import differences, disclosure, lake, registry, shared_lake
 
 LEAST_REASON = 10
 CHECKS = "warehouse/{state}/{build}.checks.json"
 ANSWER = "warehouse/{state}/{build}.approval.json"
-# State totals that a question shows; the page has all of them.
-SHOWN = 15
+# State totals that a question shows; the page has all of them. What moved by less than would be
+# seen is counted alone.
+SHOWN, SEEN = 15, 0.0005
 
 
 class NotApproved(RuntimeError):
@@ -65,7 +66,7 @@ def moved(state: str, build: str) -> list[str]:
     if not path.exists():
         return []
     return [
-        f"{promise['promise']}: {promise['observed']}"
+        f"not kept: {promise['promise']} ({promise['observed']})"
         for promise in json.loads(path.read_text())
         if promise["outcome"] == "warned"
         and (promise.get("needs_approval") or promise.get("overridden"))
@@ -144,7 +145,8 @@ def question(state: str, build: str) -> str:
     run.
     """
     lines = [
-        f"Figures of {state} that readers have already would change:",
+        f"Figures of {registry.states()[state].name} that readers have already would change, more "
+        "than they may without a person's word:",
         "",
         *(f"- {_plain(promise)}" for promise in moved(state, build)),
     ]
@@ -156,14 +158,15 @@ def question(state: str, build: str) -> str:
         found = differences.between(last, disclosure.protected(state, build))
         lines += ["", "| School year | Metric | Readers have | Would have | Change |"]
         lines += ["| --- | --- | ---: | ---: | ---: |"]
-        for total in found.totals[:SHOWN]:
+        totals = [it for it in found.totals if it.change is None or abs(it.change) >= SEEN]
+        for total in totals[:SHOWN]:
             change = "" if total.change is None else f"{total.change:+.1%}"
             lines.append(
                 f"| {total.school_year} | {_plain(total.metric_id)} | {_figure(total.before)} "
                 f"| {_figure(total.after)} | {change} |"
             )
-        if found.totals_changed > SHOWN:
-            lines += ["", f"{found.totals_changed - SHOWN} more state totals moved."]
+        if more := found.totals_changed - len(totals[:SHOWN]):
+            lines += ["", f"{more} more state totals moved{'' if totals[SHOWN:] else ' by less'}."]
         for year, metric in found.metrics_gone[:SHOWN]:
             lines += ["", f"Gone: {_plain(metric)} of {year}."]
         for rows in found.rows:

@@ -70,6 +70,11 @@ class Part:
     times: int = 1
     told: tuple[str, ...] = ()
 
+    @property
+    def label(self) -> str:
+        """Its name as people say it; the name itself is what mending it goes by."""
+        return _said(self.name)
+
 
 @dataclass(frozen=True)
 class Incident:
@@ -105,10 +110,10 @@ class Message:
 
     def subject(self) -> str:
         """One line: what, where."""
-        where = f"{_name(self.incident.state)}: {self.incident.subject}"
+        where = f"{name_of(self.incident.state)}: {self.incident.subject}"
         if self.is_recovery:
             return f"[Statewide] Recovered: {where}"
-        names = [part.name for part in self.parts]
+        names = [part.label for part in self.parts]
         shown = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
         about = {SECTIONS[part.section] for part in self.parts}
         what = about.pop() if len(about) == 1 else f"{len(names)} things failed"
@@ -118,7 +123,7 @@ class Message:
         """The whole message, for people, in plain text."""
         incident = self.incident
         lines = [
-            f"State:  {_name(incident.state)} ({incident.state})",
+            f"State:  {name_of(incident.state)} ({incident.state})",
             f"Whose:  {_owner(incident.state)}",
             f"Since:  {_moment(incident.since)}",
         ]
@@ -128,12 +133,12 @@ class Message:
                 f"Until:  {_moment(incident.closed)}",
                 "",
                 "All of it is mended: "
-                + ", ".join(sorted({*incident.mended, *(p.name for p in incident.parts.values())}))
+                + ", ".join(sorted(_said(it) for it in {*incident.mended, *incident.parts}))
                 + f". It failed {times} time{'' if times == 1 else 's'}.",
             ]
             return "\n".join(lines) + "\n"
         for part in self.parts:
-            lines += ["", f"{part.name}: {SECTIONS[part.section]}"]
+            lines += ["", f"{part.label}: {SECTIONS[part.section]}"]
             lines += [f"    {line}" for line in part.reason.splitlines()]
             if part.link:
                 lines.append(f"  Task:        {part.link}")
@@ -158,8 +163,11 @@ class Message:
 
 
 def runbook(section: str, base_url: str) -> str:
-    """The address of what to do, on the Statewide page."""
-    return f"{base_url.rstrip('/')}/statewide/runbook#{section}"
+    """The address of what to do, on the Statewide page.
+
+    A path and no fragment: who has to log in on the way arrives at the section all the same.
+    """
+    return f"{base_url.rstrip('/')}/statewide/runbook/{section}"
 
 
 # ---- what callbacks and the watch say -----------------------------------------------------------
@@ -230,7 +238,7 @@ def keep(state: str, subject: str, parts: dict[str, tuple[str, str]]) -> None:
 
 
 def part_of(extract: str, school_year: int) -> str:
-    """How an extract of a year is called in an alert."""
+    """The name of an extract of a year in an incident."""
     return f"{extract.replace('_', ' ')} {school_year}"
 
 
@@ -416,7 +424,14 @@ def _moment(told: str) -> str:
     return told[:16].replace("T", " ") + " UTC"
 
 
-def _name(state: str) -> str:
+def _said(name: str) -> str:
+    from include import registry
+
+    return registry.said(name)
+
+
+def name_of(state: str) -> str:
+    """What people call a state, or what an incident is of that is about none."""
     declared = _declared(state)
     return declared.name if declared else state
 

@@ -68,15 +68,17 @@ def allow(root: str) -> str:
 def reading_from(root: str | None) -> Iterator[None]:
     """`STATEWIDE_EXTRACTS` is this root inside the block, and what it was afterwards.
 
-    None changes nothing.
+    None changes nothing, unless there is no `STATEWIDE_EXTRACTS` and one root only that somebody
+    allowed: a run that is started in the UI then reads from where `make demo` or
+    `make refresh` did.
 
     Raises NotAllowed, naming the command that allows it.
     """
-    if root is None:
+    before, known = os.environ.get("STATEWIDE_EXTRACTS"), _known()
+    if root is None and (before or len(known) != 1):
         yield
         return
-    name, before = shown(root), os.environ.get("STATEWIDE_EXTRACTS")
-    known = _known()
+    name = shown(root) if root is not None else next(iter(known))
     if before:
         known.setdefault(shown(before), before)
     if name not in known:

@@ -318,6 +318,16 @@ def is_standard(state: str, extract: str) -> bool:
     return extract in _said_to_be("standard", state)
 
 
+# Words of names that are read letter by letter.
+_LETTERS = frozenset({"cip", "cte", "lea", "soc"})
+
+
+def said(name: str) -> str:
+    """A name as people say it: `cte_enrollment` is `CTE enrollment`."""
+    words = name.replace("_", " ").split(" ")
+    return " ".join(word.upper() if word in _LETTERS else word for word in words)
+
+
 def _said_to_be(kind: str, state: str) -> frozenset[str]:
     file = STATES / f"{state}.yml"
     return _marked(kind, file, file.stat().st_mtime_ns)

@@ -285,7 +285,10 @@ def quarantine(state: str, extract: str, school_year: int) -> Quarantine:
 
 
 def releases(state: str) -> list[dict[str, Any]]:
-    """Every release that is there, the latest first: when, by which commit, how many rows."""
+    """Every release that is there, the latest first: when, by which commit, how many rows.
+
+    `words` says who let it out, took it back or gave it to readers again, and why.
+    """
     from include import release
 
     _declared(state)
@@ -306,9 +309,20 @@ def releases(state: str) -> list[dict[str, Any]]:
                 "inputs": len(told["inputs"]),
                 "warned": sum(check["outcome"] == "warned" for check in told["checks"]),
                 "approval": told.get("approval"),
+                "words": _words(name, told, ledger),
             }
         )
     return found
+
+
+def _words(name: str, told: dict[str, Any], ledger: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    words = [{"what": "approved", **told["approval"]}] if told.get("approval") else []
+    for entry in ledger:
+        if entry["action"] == "rollback" and entry["release"] == name:
+            words.append({"what": "given to readers again", **entry})
+        elif name in entry.get("withdrawn", ()):
+            words.append({"what": "withdrawn", **entry})
+    return words
 
 
 def manifest(state: str, name: str) -> dict[str, Any]:

@@ -68,11 +68,12 @@ class Client:
         return [line for line in content if isinstance(line, dict)]
 
     def caused_by(self, dag: str, run: str) -> list[dict[str, Any]] | None:
-        """Runs that the assets announced by this run have started; None if it announced nothing.
+        """Runs that the lake announced by this run has started; None if it announced nothing.
 
         Empty while the scheduler has not started them yet.
         """
-        events = self.get("assets/events", source_dag_id=dag, source_run_id=run)["asset_events"]
+        told = self.get("assets/events", source_dag_id=dag, source_run_id=run, limit=1000)
+        events = [it for it in told["asset_events"] if it["source_task_id"] == "announce"]
         if not events:
             return None
         return [caused for event in events for caused in event["created_dagruns"]]

@@ -64,7 +64,7 @@ def test_a_yes_stands_in_the_manifest_and_the_ledger_with_its_reason():
     assert release.publish("zz", build)
     told = {
         "by": "rosa", "how": "answered in Airflow", "reason": WHY,
-        "asked": ["state totals move by at most 5%: 3 rows"],
+        "asked": ["not kept: state totals move by at most 5% (3 rows)"],
     }  # fmt: skip
     assert published()["approval"] == told
     last = (lake.published("zz") / "releases.jsonl").read_text().splitlines()[-1]
@@ -109,6 +109,7 @@ def test_the_question_shows_what_readers_would_see_change():
     release.publish("zz", built("a" * 12, 100))
     build = built(members=107, needs_approval=True)
     asked = approvals.question("zz", build)
-    assert "- state totals move by at most 5%: 3 rows" in asked
+    assert "Figures of Franklin" in asked
+    assert r"- not kept: state totals move by at most 5% \(3 rows\)" in asked
     assert "| 2025 | membership | 100 | 107 | +7.0% |" in asked
     assert "2025: 2 rows changed, 0 new, 0 gone" in asked

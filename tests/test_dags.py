@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from include import lake, runs
-from include.registry import states
+from include.registry import said, states
 
 ROOT = Path(__file__).parents[1]
 OF_ALL_STATES = {"statewide_watch", "statewide_maintenance"}
@@ -55,6 +55,7 @@ dags = {
                 "mends": [it.__name__ for it in listed(task.on_success_callback)],
                 "tells": [it.__name__ for it in listed(task.on_failure_callback)],
                 "upstream": sorted(task.upstream_task_ids),
+                "inlets": [asset.name for asset in task.inlets],
                 "outlets": [asset.name for asset in task.outlets],
                 "params": sorted(task.params),
             }
@@ -115,7 +116,9 @@ def test_each_extract_is_fetched_checked_and_loaded_in_a_group_of_its_own(code, 
     tasks = dags[f"{code}_ingest"]["tasks"]
     for name, extract in states()[code].extracts.items():
         path = f"{extract.group}.{name}"
-        assert dags[f"{code}_ingest"]["groups"][path] == name.replace("_", " ").capitalize()
+        label = dags[f"{code}_ingest"]["groups"][path]
+        assert label.lower() == name.replace("_", " ") and label[0].isupper()
+        assert tasks[f"{path}.check"]["display"] == f"Check {said(name)}"
         assert tasks[f"{path}.fetch"]["upstream"] == []
         assert tasks[f"{path}.check"]["upstream"] == [f"{path}.fetch"]
         assert tasks[f"{path}.load"]["upstream"] == [f"{path}.check"]
@@ -132,7 +135,15 @@ def test_a_failing_extract_holds_back_no_other(code, dags):
     assert tasks["announce"]["outlets"] == [f"lake/{code}"]
     assert tasks["report"]["upstream"] == ["announce"]
     assert tasks["report"]["trigger"] == "all_done"
-    assert [name for name, task in tasks.items() if task["outlets"]] == ["announce"]
+    # What is loaded is seen in the graph of assets, and starts nothing.
+    for name in states()[code].extracts:
+        [task] = [it for it in tasks if it.endswith(f".{name}.load")]
+        assert tasks[task]["outlets"] == [f"extract/{code}/{name}"]
+        assert f"extract/{code}/{name}" in tasks["announce"]["inlets"]
+    publish = dags[f"{code}_publish"]
+    assert f"lake/{code}" in publish["timetable"] and "extract/" not in publish["timetable"]
+    for dag, task in ((publish, "export"), (dags[f"{code}_rollback"], "roll_back")):
+        assert dag["tasks"][task]["outlets"] == [f"release/{code}"]
 
 
 @pytest.mark.parametrize("code", sorted(states()))

@@ -50,7 +50,7 @@ def test_a_message_says_what_where_since_when_whose_why_and_what_to_do(home):
     assert "teachers 2019: the file broke its promises" in text
     assert "    2 promises broken" in text
     assert f"Task:        {URL}/dags/nc_ingest/runs/r/tasks/t" in text
-    assert f"What to do:  {URL}/statewide/runbook#check" in text
+    assert f"What to do:  {URL}/statewide/runbook/check" in text
 
 
 def test_what_fails_again_is_counted_and_not_told_again(home):
@@ -279,6 +279,26 @@ def test_every_task_of_a_publish_run_has_its_section(home, monkeypatch, task):
     assert incidents.open_incidents() == {}
 
 
+def test_the_log_of_a_task_that_failed_ends_with_why_and_what_to_do(home, monkeypatch):
+    """Airflow opens logs at their end, and folds what callbacks say until the fold is closed."""
+    monkeypatch.setattr(alerts, "tell", lambda: None)
+    lines: list[str] = []
+    monkeypatch.setattr(
+        alerts,
+        "log",
+        SimpleNamespace(info=lines.append, error=lambda how, *told: lines.append(how % told)),
+    )
+    error = quality.BrokenPromises("\n".join(f"line {number}" for number in range(9)), [])
+    task = Task("zz_ingest", "finance.finance_ledger.check")
+    alerts.failed({"ti": task, "exception": error, "params": {"school_year": 2025}})
+    fold, told = lines
+    assert fold == "::endgroup::"
+    assert told.startswith("line 0\nline 1\n")
+    assert "... and 3 more lines above" in told
+    assert "clear the fetch task of this extract" in told
+    assert told.endswith("/statewide/runbook/check")
+
+
 def test_a_question_that_nobody_answered_is_told_though_its_asking_was(home, monkeypatch):
     monkeypatch.setattr(alerts, "tell", lambda: None)
     alerts.asked("zz", "state totals moved", URL)
@@ -351,7 +371,7 @@ def test_a_mail_and_a_post_arrive_and_are_not_sent_again(home, tmp_path):
         ]
         assert box.recipients == [["data@example.gov", "desk@example.gov"]]
         assert "unknown: '{{ 7 * 7 }}' <b>" in box.text()
-        assert f"{URL}/statewide/runbook#check" in box.text()
+        assert f"{URL}/statewide/runbook/check" in box.text()
         [post] = box.posts
         assert post["text"] == box.subjects()[0]
         incidents.mend("nc", "ingest")

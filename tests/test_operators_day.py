@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import hashlib
 import json
 import os
 import sqlite3
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,9 +15,9 @@ import pytest
 from include import incidents, lake, release
 from ops import configuration, instance
 from ops.client import Client, quoted
+from tests.drawn import Publisher
 from tests.mailbox import Mailbox, receiving
 
-ROOT = Path(__file__).parents[1]
 PATIENCE = 600
 WHY = "a district sent its pupils twice last year"
 CLOSED = "three schools have closed their books"
@@ -32,8 +27,8 @@ pytestmark = pytest.mark.machines
 class Day:
     """A machine whose Airflow stays up, a publisher's folder, and somebody who gets the alerts."""
 
-    def __init__(self, client: Client, files: Path, box: Mailbox) -> None:
-        self.client, self.files, self.box = client, files, box
+    def __init__(self, client: Client, publisher: Publisher, box: Mailbox) -> None:
+        self.client, self.publisher, self.box = client, publisher, box
 
     def run(self, dag: str, **conf: Any) -> tuple[str, str]:
         """Trigger a DAG and wait for its end, or for a question. Returns run and state."""
@@ -99,40 +94,20 @@ class Day:
             f"dags/zz_publish/dagRuns/{quoted(run)}/taskInstances/approve/-1/hitlDetails", told
         )
 
-    def rewrite(
-        self,
-        name: str,
-        change: Callable[[list[list[str]]], list[list[str]]],
-        header: tuple[str, str] = ("", ""),
-    ) -> None:
-        """Change a file's rows, or one of its headers, and its manifest with them."""
-        path = self.files / f"zz/2025/{name}.csv"
-        with path.open(newline="") as file:
-            headers, *rows = csv.reader(file)
-        headers = [header[1] if it == header[0] else it for it in headers]
-        with path.open("w", newline="") as file:
-            csv.writer(file).writerows([headers, *change(rows)])
-        manifest = path.with_suffix(".json")
-        told = json.loads(manifest.read_text())
-        told |= {"rows": len(change(rows)), "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
-        manifest.write_text(json.dumps(told))
-
 
 @pytest.fixture(scope="module")
 def day(tmp_path_factory) -> Iterator[Day]:
     home = tmp_path_factory.mktemp("day") / "home"
-    files = tmp_path_factory.mktemp("publisher")
-    draw = ["-m", "include.demo", "--out", files, "--students", 2000, "--districts", 3]
-    subprocess.run([sys.executable, *map(str, draw)], cwd=ROOT, check=True, capture_output=True)
+    publisher = Publisher.drawn(tmp_path_factory.mktemp("publisher"))
     home.mkdir()
     with pytest.MonkeyPatch.context() as patch, receiving() as box:
         patch.setenv("STATEWIDE_HOME", str(home))
-        patch.setenv("STATEWIDE_EXTRACTS", str(files))
+        patch.setenv("STATEWIDE_EXTRACTS", str(publisher.files))
         patch.setenv("STATEWIDE_FETCH_RETRIES", "0")
         for name, value in box.environment().items():
             patch.setenv(name, value)
         with instance.using() as client:
-            yield Day(client, files, box)
+            yield Day(client, publisher, box)
 
 
 def current() -> str:
@@ -144,11 +119,11 @@ def manifest() -> dict[str, Any]:
 
 
 def test_two_broken_files_are_one_message_and_their_repair_another(day):
-    ledger = day.files / "zz/2025/finance_ledger.csv"
+    ledger = day.publisher.path("finance_ledger")
     record = ledger.with_suffix(".json")
     good = {file: file.read_bytes() for file in (ledger, record)}
-    day.rewrite("finance_ledger", lambda rows: rows, header=("amount", "amuont"))
-    cohort = day.files / "zz/2025/graduation_cohort.csv"
+    day.publisher.rewrite("finance_ledger", lambda rows: rows, header=("amount", "amuont"))
+    cohort = day.publisher.path("graduation_cohort")
     cohort.rename(cohort.with_suffix(".away"))
 
     _, state, published = day.ingest()
@@ -164,8 +139,8 @@ def test_two_broken_files_are_one_message_and_their_repair_another(day):
     assert "BrokenPromises" not in text
     assert "every header is declared" in text
     assert "/dags/zz_ingest/runs/" in text
-    assert "/statewide/runbook#check" in text
-    assert "/statewide/runbook#fetch" in text
+    assert "/statewide/runbook/check" in text
+    assert "/statewide/runbook/fetch" in text
 
     cohort.with_suffix(".away").rename(cohort)
     run, state, _ = day.ingest()
@@ -189,14 +164,9 @@ def test_without_drift_nobody_is_asked(day):
     assert [it for it in lake.warehouse("zz").glob("*.approval.json")] == []
 
 
-def fewer(rows: list[list[str]]) -> list[list[str]]:
-    """Seven in a hundred are gone, everywhere: more than goes unasked, less than is refused."""
-    return [row for number, row in enumerate(rows) if number % 14]
-
-
 def test_what_moved_waits_for_a_person_whose_name_and_reason_stand_in_the_release(day):
     before, mails = current(), len(day.box.mails)
-    day.rewrite("student_enrollment", fewer)
+    day.publisher.lose_pupils()
     _, state, run = day.ingest()
     assert state == "success"
     assert day.follow("zz_publish", run) == "asks"
@@ -226,7 +196,7 @@ def test_what_moved_waits_for_a_person_whose_name_and_reason_stand_in_the_releas
 
 def test_a_refusal_keeps_the_last_release_and_is_not_asked_about_again(day):
     before = current()
-    day.rewrite("student_enrollment", fewer)
+    day.publisher.lose_pupils()
     _, _, run = day.ingest()
     assert day.follow("zz_publish", run) == "asks"
     day.answer(run, "Keep the last release", "the file lacks a district")
@@ -272,7 +242,7 @@ def test_readers_are_given_the_release_before_and_the_one_after_again(day):
     assert current() == before
     day.box.wait(lambda box: len(box.mails) > mails)
     assert "zz has no release zz-000000000000" in day.box.text()
-    assert "/statewide/runbook#rollback" in day.box.text()
+    assert "/statewide/runbook/rollback" in day.box.text()
     assert day.run("zz_rollback", release=now, reason=WHY)[1] == "success"
     assert current() == now
     day.box.wait(lambda box: box.subjects()[-1] == "[Statewide] Recovered: Franklin: rollback")
@@ -280,7 +250,7 @@ def test_readers_are_given_the_release_before_and_the_one_after_again(day):
 
 def test_a_question_that_nobody_answers_decides_nothing_and_is_asked_again(day):
     before, mails = current(), len(day.box.mails)
-    day.rewrite("student_enrollment", fewer)
+    day.publisher.lose_pupils()
     _, _, run = day.ingest()
     assert day.follow("zz_publish", run) == "asks"
     a_week_passes()
@@ -289,7 +259,7 @@ def test_a_question_that_nobody_answers_decides_nothing_and_is_asked_again(day):
     assert current() == before, "readers keep what they have"
     day.box.wait(lambda box: len(box.mails) > mails + 1)
     assert "nobody answered whether figures that moved may be published" in day.box.subjects()[-1]
-    assert "/statewide/runbook#unanswered" in day.box.text()
+    assert "/statewide/runbook/unanswered" in day.box.text()
     assert "The next publish run asks again" in day.box.text()
     [incident] = incidents.open_incidents().values()
     assert incident.subject == "publish"
@@ -315,7 +285,7 @@ def a_week_passes() -> None:
 
 
 def test_who_let_a_file_pass_that_lost_many_rows_and_why_stands_in_the_release(day):
-    day.rewrite("finance_ledger", lambda rows: rows[: int(len(rows) * 0.7)])
+    day.publisher.rewrite("finance_ledger", lambda rows: rows[: int(len(rows) * 0.7)])
     assert day.ingest()[1] == "failed", "a file that lost many rows is refused"
     _, state, _ = day.ingest(extracts=["finance_ledger"], reason=CLOSED, announce=False)
     assert state == "success"
@@ -335,7 +305,7 @@ def test_a_paused_state_starts_nothing_and_does_afterwards_what_was_left(day):
 
     before, known = current(), publishing()
     day.client.patch("dags/zz_publish", {"is_paused": True})
-    day.rewrite("work_based_learning", lambda rows: rows[:-1])
+    day.publisher.rewrite("work_based_learning", lambda rows: rows[:-1])
     _, state = day.run("zz_ingest", school_year=2025)
     assert state == "success"
     time.sleep(10)

@@ -36,6 +36,27 @@ def test_a_run_reads_only_from_where_somebody_on_the_machine_allowed(home, tmp_p
     assert "STATEWIDE_EXTRACTS" not in os.environ
 
 
+def test_a_run_that_names_no_root_reads_from_the_only_one_that_is_allowed(
+    home, tmp_path, monkeypatch
+):
+    """After `make demo` and `make up`, the form in the UI works as it stands."""
+    monkeypatch.delenv("STATEWIDE_EXTRACTS", raising=False)
+    for name in ("one", "other"):
+        (tmp_path / name).mkdir()
+    one = origins.allow(str(tmp_path / "one"))
+    with origins.reading_from(None):
+        assert os.environ["STATEWIDE_EXTRACTS"] == one
+    assert "STATEWIDE_EXTRACTS" not in os.environ
+
+    monkeypatch.setenv("STATEWIDE_EXTRACTS", "/the/deployments")
+    with origins.reading_from(None):
+        assert os.environ["STATEWIDE_EXTRACTS"] == "/the/deployments"
+    monkeypatch.delenv("STATEWIDE_EXTRACTS")
+    origins.allow(str(tmp_path / "other"))
+    with origins.reading_from(None):
+        assert "STATEWIDE_EXTRACTS" not in os.environ, "nobody guesses which of two is meant"
+
+
 def test_the_root_of_everybody_needs_no_further_permission(home, extracts):
     with origins.reading_from(str(extracts)):
         assert os.environ["STATEWIDE_EXTRACTS"] == str(extracts)

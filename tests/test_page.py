@@ -15,7 +15,7 @@ import duckdb
 import pytest
 
 from include import incidents, lake
-from ops import configuration, instance, pictures
+from ops import browser, configuration, instance
 from ops.client import Client
 
 pytestmark = pytest.mark.pipeline
@@ -100,7 +100,10 @@ PAGES = [
     f"/docs/zz/{DOCUMENT}",
     "/docs/zz/dbt.html",
     "/runbook",
+    "/runbook/check",
     "/static/style.css",
+    "/disclosure.md",
+    "/images/airflow-publish.png",
     "/no/such/page",
 ]
 
@@ -159,6 +162,16 @@ def test_what_tells_as_much_as_a_log_is_for_those_who_may_read_logs(site):
         assert site.get(f"/statewide/docs/zz/{name}", "viewer").status == 403
 
 
+def test_what_the_runbook_links_to_and_shows_is_served(site):
+    told = site.get("/statewide/runbook", "viewer").text
+    links = set(re.findall(r'(?:href|src)="([^"#:]+)(?:#[^"]*)?"', told.partition("<article>")[2]))
+    assert {"disclosure.md", "CONTRIBUTING.md", "images/airflow-question.png"} <= links
+    for link in links:
+        assert site.get(f"/statewide/{link}", "viewer").status == 200, link
+    for name in ("secret.md", "..%2fREADME.md", "images/..%2frunbook.md"):
+        assert site.get(f"/statewide/{name}", "admin").status == 404, name
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
 def test_nothing_can_be_changed(site, method):
     for path in PAGES[:-1]:
@@ -199,15 +212,21 @@ def test_no_file_is_served_that_is_no_page(site, path):
     not shutil.which("chromium"), reason="needs Chromium (apt-get install chromium)"
 )
 def test_a_browser_shows_the_page_in_airflows_frame_and_runs_no_script_of_a_file(site):
-    with pictures.signed_in(instance.client(instance.running())) as here:
-        whole = pictures.drawn(f"{here}/plugin/statewide")
-        assert re.search(r'<iframe[^>]+src="/statewide/?[^"]*"', whole)
-        page = pictures.drawn(f"{here}/statewide/")
-        assert "every header" not in page
-        assert "Franklin" in page
-        document = pictures.drawn(f"{here}/statewide/docs/zz/{quote(DOCUMENT)}")
-        assert "Data Docs" in document
-        assert "<title>owned" not in document
+    told = instance.client(instance.running())
+    with browser.opened() as chromium:
+        page = browser.signed_in(chromium, f"{told.url}/plugin/statewide", told.user, told.password)
+        framed = page.frame_locator("iframe")
+        framed.get_by_role("link", name="Franklin", exact=True).wait_for()
+        assert page.locator("iframe").get_attribute("src").startswith("/statewide/")
+        assert not framed.get_by_role("link", name="Airflow", exact=True).is_visible()
+        assert "every header" not in framed.locator("body").inner_text()
+        # The same by itself, as an alert links to it, has a way to Airflow.
+        page.goto(f"{told.url}/statewide/runbook#check")
+        assert page.get_by_role("link", name="Airflow", exact=True).is_visible()
+        assert page.get_by_role("heading", name="Check", exact=True).is_visible()
+        page.goto(f"{told.url}/statewide/docs/zz/{quote(DOCUMENT)}")
+        assert "Data Docs" in page.content()
+        assert page.title() != "owned"
 
 
 def test_the_page_is_in_airflows_navigation(site):

@@ -61,6 +61,11 @@ def refresh(home: Path, year: int, extracts: Path, *more: str) -> subprocess.Com
     return done
 
 
+def publish(home: Path, reason: str) -> subprocess.CompletedProcess:
+    told = command(home, 2024, home, "--publish-only", "--reason", reason)
+    return subprocess.run(**told, capture_output=True, timeout=PATIENCE)
+
+
 def assert_nothing_runs(home: Path) -> None:
     left = []
     for process in psutil.process_iter():
@@ -131,18 +136,40 @@ def test_two_refreshes_side_by_side_end_as_one_after_the_other(
 
     running = [
         subprocess.Popen(
-            # A year that comes after a later one moves it: concentrators took earlier courses.
-            **command(home, year, root, "--reason", "2024 came late"),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            **command(home, year, root), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         )
         for year, root in ((2024, extracts), (2025, elsewhere))
     ]
     told = [process.communicate(timeout=PATIENCE)[0] for process in running]
 
-    assert [process.returncode for process in running] == [0, 0], "\n".join(told)
+    ended = [process.returncode for process in running]
+    if ended == [1, 0]:
+        # A year that comes after a later one moves it (concentrators took earlier courses), and
+        # which of the two is first is the machine's choice.
+        assert "figures moved that readers have" in told[0]
+        ended[0] = publish(home, "2024 came after 2025, whose figures it moves").returncode
+    assert ended == [0, 0], "\n".join(told)
     assert current(home) == current(one_after_the_other)
     assert_nothing_runs(home)
+
+
+def test_a_year_that_moves_a_later_one_is_published_by_a_person(
+    lived_in, extracts, tmp_path_factory
+):
+    one_after_the_other = copy_of(lived_in, tmp_path_factory.mktemp("serial") / "home")
+    assert refresh(one_after_the_other, 2025, extracts).returncode == 0
+    home = tmp_path_factory.mktemp("later_first")
+    assert refresh(home, 2025, extracts).returncode == 0
+    readers_have = current(home)
+
+    asked = refresh(home, 2024, extracts)
+    assert asked.returncode == 1
+    assert "figures moved that readers have" in asked.stdout
+    assert current(home) == readers_have
+
+    approved = publish(home, "2024 came after 2025, whose figures it moves")
+    assert approved.returncode == 0, approved.stdout + approved.stderr
+    assert current(home) == current(one_after_the_other)
 
 
 @pytest.mark.parametrize("moment", ["Check", "Build"])

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from include.registry import STATES, Extract, States
+from include.registry import STATES, Extract, States, said
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,19 @@ def test_a_school_year_is_written_as_the_publisher_writes_it(source, location):
     )
 
     assert extract.location(2000) == location
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("cte_enrollment", "CTE enrollment"),
+        ("cip_soc", "CIP SOC"),
+        ("lea reference 2025", "LEA reference 2025"),
+        ("social_studies", "social studies"),
+    ],
+)
+def test_a_name_is_said_as_people_say_it(name, words):
+    assert said(name) == words
 
 
 def test_a_state_that_is_added_or_corrected_is_seen_by_who_has_read_the_states_already(tmp_path):

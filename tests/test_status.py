@@ -143,6 +143,19 @@ def test_two_releases_are_compared_by_what_readers_see(home):
 
 
 @pytest.mark.usefixtures("plain_builds")
+def test_a_release_is_told_with_who_took_it_back_or_gave_it_again_and_why(home):
+    before, after = published("a" * 12, 100), published("b" * 12, 110)
+    assert [it["words"] for it in status.releases("zz")] == [[], []]
+    release.rollback("zz", before, reason="a district was left out", by="rosa")
+    withdrawn, again = status.releases("zz")
+    assert (withdrawn["release"], again["release"]) == (after, before)
+    for told, what in ((withdrawn, "withdrawn"), (again, "given to readers again")):
+        [word] = told["words"]
+        assert (word["what"], word["by"]) == (what, "rosa")
+        assert word["reason"] == "a district was left out"
+
+
+@pytest.mark.usefixtures("plain_builds")
 def test_a_cell_that_is_now_withheld_is_told_apart_from_one_that_moved(home, tmp_path):
     paths = []
     for name, members in (("a" * 12, 50), ("b" * 12, 4)):

@@ -117,7 +117,10 @@ def resolve(
     _check_name(source, source)
     if not root:
         raise BadLocation(
-            source, "is relative, and STATEWIDE_EXTRACTS is not set", "set it to a folder or a URL"
+            source,
+            "is relative, and STATEWIDE_EXTRACTS is not set",
+            "set it to a folder or a URL, or name with the run one that was allowed (Read extracts "
+            "from)",
         )
     archive, prefix = _archive_root(root)
     if archive:
