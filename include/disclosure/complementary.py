@@ -1,12 +1,14 @@
 """Complementary suppression: further cells hidden until subtraction gives none back.
 
-Two steps, in turn, until the audits pass:
+Three steps, in turn, until the audits pass:
 
 - `close` looks at one equation at a time, all of a family at once: while what is hidden in it
   leaves a hidden cell too narrow a range, the cheapest further cell is hidden, counting what that
   would ask for in the other equations it stands in.
-- Each cell that the audits still find too narrow gets a linear program (witness.py) for the
-  cheapest way to move it by the width it needs. What has to move is hidden.
+- In large systems, bounds carried from equation to equation (bounds.py) show most of the cells
+  that are too narrow all the same, and which equations to hide a further cell in.
+- Cells that the audits still find too narrow get linear programs (moves.py) for the cheapest way
+  to move them by the width they need, many at a time. What has to move is hidden.
 
 What turned out not to be needed is shown again, in systems small enough to try. Zeros are hidden
 last, and never beside public numbers: that a high school has nobody in grade 1 is known without a
@@ -56,7 +58,6 @@ class Choice:
     # The least and the greatest value that each cell has been shown to be able to take.
     points: tuple[np.ndarray, np.ndarray] | None = None
     rounds: int = 0
-    widened: int = 0
     # Cells that an audit found too narrow on the way, by what found it.
     found: dict[str, int] = field(default_factory=dict)
 

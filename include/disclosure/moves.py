@@ -30,7 +30,7 @@ LITTLE = 0.5
 # hide more than they need.
 APART = 100
 # Cells within which it is looked for a proof that nothing helps.
-NEAR = (300, 3_000)
+NEAR = (300, 3_000, 30_000)
 
 
 @dataclass
