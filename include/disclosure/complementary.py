@@ -29,13 +29,15 @@ from include.disclosure.system import System
 ENOUGH = audit.REACH
 # A component of the whole system with at most so many cells is thinned.
 SMALL = 400
-# With how much around it a cell is helped, and what that may take: in turn. The first is quick and
-# many at once; the second leaves least hidden.
+# With how much around it a cell is helped, whether with others at once, and what that may take: in
+# turn. The first is quick, the others leave less hidden, and the last fails for nobody else's sake.
 TRIES = (
-    {"size": 3_000, "is_both": False, "worth": 1e5},
-    {"size": 30_000, "is_both": True, "worth": 1e9},
+    {"size": 3_000, "is_alone": False, "is_both": False, "worth": 1e5},
+    {"size": 30_000, "is_alone": False, "is_both": True, "worth": 1e9},
+    {"size": 30_000, "is_alone": True, "is_both": True, "worth": 1e9},
 )
-CHEAP, WELL = 0, 1
+CHEAP, WELL, ALONE = range(3)
+LOST, HOPELESS = len(TRIES), len(TRIES) + 1
 # Systems of so few cells are done well from the start.
 FEW = 2_000
 
@@ -136,7 +138,7 @@ class _Proof:
             self.shown.see(np.arange(system.cells), *choice.points)
         # As it would be were no range told.
         self.plain = replace(system, lower=choice.plain[0], upper=choice.plain[1])
-        # Which of TRIES each cell is to be helped by; those beyond were helped by none.
+        # Which of TRIES each cell is to be helped by. LOST: none did; HOPELESS: nothing could.
         self.start = WELL if system.cells <= FEW else CHEAP
         self.tries = np.full(system.cells, self.start)
 
@@ -176,14 +178,14 @@ class _Proof:
         """
         system, choice = self.system, self.choice
         while True:
-            cells = cells[~self.shown.are_wide(cells) & (self.tries[cells] < len(TRIES))]
+            cells = cells[~self.shown.are_wide(cells) & (self.tries[cells] < LOST)]
             if not len(cells):
                 return
             often = self.tries[cells].min()
             first = cells[self.tries[cells] == often]
             free = (choice.hidden | system.virtual) & ~choice.known & ~system.fixed
-            if often == WELL and is_hopeless(self.plain, free, int(first[0])):
-                self.tries[first[0]] = len(TRIES)
+            if often != CHEAP and is_hopeless(self.plain, free, int(first[0])):
+                self.tries[first[0]] = HOPELESS
                 continue
             found = self.shown.open(free, choice.coded, choice.plain, first, **TRIES[often])
             self.tries[found.asked] += 1
@@ -193,19 +195,27 @@ class _Proof:
                 close(system, choice, system.equations_of(new))
 
     def _give_up(self, failed: np.ndarray) -> None:
-        """Hide the zeros around cells that nothing else helps; where there are none: exposed."""
+        """Hide the zeros around cells that nothing else helps; where there are none: exposed.
+
+        Around those of which it is not certain that nothing helps, everything is hidden before.
+        """
         system, choice = self.system, self.choice
         cells = np.flatnonzero(failed)
-        zeros = _zeros(system, choice, system.equations_of(cells))
-        _hide(system, choice, zeros)
-        helped = np.isin(cells, system.cells_of(system.equations_of(zeros)))
+        lost = cells[self.tries[cells] == LOST]
+        around = system.cells_of(system.equations_of(lost))
+        around = around[can_hide(system, choice.hidden, around)]
+        new = _hide(system, choice, np.union1d(around, self._zeros_around(cells)))
+        helped = np.isin(cells, system.cells_of(system.equations_of(new)))
         self.tries[cells[helped]] = self.start
         exposed = np.zeros(system.cells, bool)
         exposed[cells[~helped]] = True
         choice.exposed |= exposed
         unknown = choice.hidden & ~choice.known
         choice.known |= audit.recoverable(system, unknown, exposed & unknown) & exposed
-        close(system, choice, system.equations_of(np.union1d(cells, zeros)))
+        close(system, choice, system.equations_of(np.union1d(cells, new)))
+
+    def _zeros_around(self, cells: np.ndarray) -> np.ndarray:
+        return _zeros(self.system, self.choice, self.system.equations_of(cells))
 
 
 def _squeeze(system: System, choice: Choice) -> None:

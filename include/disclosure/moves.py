@@ -76,14 +76,16 @@ class Moves:
         cells: np.ndarray,
         *,
         size: int,
+        is_alone: bool,
         is_both: bool,
         worth: float,
     ) -> Opening:
         """Give some cells the width that they need, at the least price.
 
         `free` are the cells that move for nothing, `coded` those of them of which a range is told,
-        and `plain` the bounds without it. The first of the `cells` is helped, and others of them
-        that are near, as far as about `size` cells can help; what that shows is kept. A cell may
+        and `plain` the bounds without it. The first of the `cells` is helped, and unless it
+        `is_alone` others of them that are near, as far as about `size` cells can help; what that
+        shows is kept. A cell may
         move up and, with `is_both`, down as well: that takes less, and longer to find. What one
         step of it is `worth` is the most that is paid for it. Raises AuditFailed.
         """
@@ -91,7 +93,7 @@ class Moves:
         at, is_near = _around(self.system, free, seed, size)
         program = _Program(self.system, free, coded, plain, at)
         chosen = program.points.apart(np.isin(at, cells) & is_near, self._random)
-        most = len(at) // APART
+        most = 0 if is_alone else len(at) // APART
         chosen[self._random.permutation(np.flatnonzero(chosen))[most:]] = False
         chosen[np.searchsorted(at, seed)] = True
         need = np.where(chosen, self.system.need[at], 0.0)
