@@ -147,7 +147,7 @@ def _note_of(state: str, subject: str, part: str, section: str, context: Any) ->
     from include import incidents
 
     reason = incidents.reason_of(context.get("exception"))
-    _end_log_with(reason, section)
+    _end_log_with(incidents.reason_of(context.get("exception"), rest=" above"), section)
     incidents.note(state, subject, part, section, reason, str(context["ti"].log_url))
 
 
@@ -160,7 +160,7 @@ def _end_log_with(reason: str, section: str) -> None:
     from include import incidents
 
     told = [
-        reason.replace("lines, in its log", "lines above"),
+        reason,
         *filter(None, [CLEARED.get(section)]),
         f"What to do: {incidents.runbook(section, _base_url())}",
     ]

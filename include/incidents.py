@@ -242,8 +242,11 @@ def part_of(extract: str, school_year: int) -> str:
     return f"{extract.replace('_', ' ')} {school_year}"
 
 
-def reason_of(error: BaseException | str | None) -> str:
-    """The first lines of why something failed, without a value or a secret."""
+def reason_of(error: BaseException | str | None, *, rest: str = ", in its log") -> str:
+    """The first lines of why something failed, without a value or a secret.
+
+    `rest` says where those lines are that are not among them.
+    """
     if error is None:
         return "no reason was given; its log says more"
     if isinstance(error, str):
@@ -258,7 +261,7 @@ def reason_of(error: BaseException | str | None) -> str:
         lines = [line.partition("): ")[0] + (")" if "): " in line else "") for line in lines]
     shown = [_cut(_without_secrets(line)) for line in lines[:LINES]]
     if len(lines) > LINES:
-        shown.append(f"... and {len(lines) - LINES} more lines, in its log")
+        shown.append(f"... and {len(lines) - LINES} more lines{rest}")
     return "\n".join(shown)
 
 

@@ -308,7 +308,6 @@ def releases(state: str) -> list[dict[str, Any]]:
                 "rows": sum(table["rows"] for table in told["tables"].values()),
                 "inputs": len(told["inputs"]),
                 "warned": sum(check["outcome"] == "warned" for check in told["checks"]),
-                "approval": told.get("approval"),
                 "words": _words(name, told, ledger),
             }
         )

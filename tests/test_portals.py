@@ -627,7 +627,8 @@ def test_a_longer_wait_than_there_is_time_for_is_left_to_the_next_run(publisher,
 
 
 def test_a_publisher_may_ask_to_wait_until_a_date(publisher, part):
-    tomorrow = datetime.now(UTC) + timedelta(days=1)
+    # Half a minute less than a day: a whole day would be 86400 s where it begins on a whole second.
+    tomorrow = datetime.now(UTC) + timedelta(days=1, seconds=-30)
     publisher.misbehave(
         "/x.csv", answer(429, Retry_After=tomorrow.strftime("%a, %d %b %Y %H:%M:%S GMT"))
     )
