@@ -43,7 +43,7 @@ def variables(state: str) -> dict[str, object]:
     return {
         **folders,
         "state_name": registry.states()[state].name,
-        "minimum_n": registry.states()[state].disclosure.minimum_n,
+        "minimum_n": registry.states()[state].disclosure.greatest_n,
         "staged": sorted(file.stem for folder in staging for file in folder.glob("stg_*.sql")),
     }
 

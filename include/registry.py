@@ -9,6 +9,7 @@ sends the record-level standard extracts says `standard: true` and inherits the 
 
 from __future__ import annotations
 
+import csv
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+METRICS = Path(__file__).parents[1] / "dbt_project" / "seeds" / "metrics.csv"
 STATES = Path(__file__).parent / "states"
 STANDARD = Path(__file__).parent / "standard"
 REFERENCE = Path(__file__).parent / "reference"
@@ -30,6 +32,12 @@ Group = Literal["enrollment", "finance", "workforce", "reference"]
 
 class BadDeclaration(ValueError):
     """A file under `include/states/`, `standard/` or `reference/` that cannot be understood."""
+
+
+@cache
+def _metrics_of(_written: int) -> frozenset[str]:
+    with METRICS.open(newline="", encoding="utf-8") as file:
+        return frozenset(row["metric_id"] for row in csv.DictReader(file))
 
 
 class Strict(BaseModel):
@@ -209,6 +217,16 @@ class Extract(Strict):
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
 
 
+class MetricRules(Strict):
+    """What of a state's disclosure policy is otherwise for one metric; the rest is as for all."""
+
+    minimum_n: int | None = Field(default=None, ge=3, le=30)
+    zeros: Literal["shown", "withheld"] | None = None
+    rate_coding: Literal["size_dependent", "edfacts", "none"] | None = None
+    minimum_persons: int | None = Field(default=None, ge=1)
+    dominance: float | None = Field(default=None, gt=0, le=1)
+
+
 class Disclosure(Strict):
     """What may be published exactly, and what may not."""
 
@@ -222,8 +240,38 @@ class Disclosure(Strict):
     complementary: Literal["on", "off"] = "on"
     # Money per person is told of at least so many persons.
     minimum_persons: int = Field(default=3, ge=1)
+    # And not where one person has so much of it, or more.
+    dominance: float = Field(default=0.8, gt=0, le=1)
     # Metrics that the state itself publishes exactly.
     public_metrics: tuple[str, ...] = ()
+    # Metrics that have rules of their own, by their name.
+    metrics: dict[str, MetricRules] = {}
+
+    @model_validator(mode="after")
+    def _known(self) -> Disclosure:
+        named = {*self.public_metrics, *self.metrics}
+        if unknown := sorted(named - _metrics_of(METRICS.stat().st_mtime_ns)):
+            raise ValueError(
+                f"there is no metric {', '.join(unknown)} in {METRICS.name}; a rule for none would "
+                "protect nothing. Correct the name"
+            )
+        return self
+
+    def of(self, metric: str) -> Disclosure:
+        """The policy as it is for one metric."""
+        own = self.metrics.get(metric)
+        return self.model_copy(update=own.model_dump(exclude_none=True)) if own else self
+
+    @property
+    def greatest_n(self) -> int:
+        """What every count is below that is withheld for being small."""
+        return max([self.minimum_n, *(self.of(metric).minimum_n for metric in self.metrics)])
+
+    def withheld(self) -> str:
+        """The counts that are withheld for being small, in words: `1 to 9`."""
+        own = {metric: self.of(metric).minimum_n for metric in self.metrics}
+        others = [f"of {metric} 1 to {n - 1}" for metric, n in own.items() if n != self.minimum_n]
+        return "; ".join([f"1 to {self.minimum_n - 1}", *others])
 
 
 class State(Strict):

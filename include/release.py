@@ -441,7 +441,7 @@ def _write_dictionary(
         "import them as text, a double click makes numbers of them. A text that a spreadsheet "
         "would run as a formula stands behind an apostrophe there; Parquet and the database have "
         "it as it is. Lists stand with blanks between their elements.",
-        f"Counts of people from 1 to {declared.disclosure.minimum_n - 1}, and what would give them "
+        f"Counts of people from {declared.disclosure.withheld()}, and what would give them "
         "away, are withheld: null, never zero, and the row says so in `status`. Published exactly: "
         f"{', '.join(declared.disclosure.public_metrics) or 'none'}.",
     ]
@@ -458,9 +458,7 @@ def _write_report(state: str, name: str, told: dict[str, Any], into: Path) -> No
     (into / "disclosure.json").write_text(text)
     declared = registry.states()[state]
     title = f"{declared.name}: disclosure control of release {name}"
-    (into / "disclosure.md").write_text(
-        disclosure.report.page(title, told, declared.disclosure.minimum_n)
-    )
+    (into / "disclosure.md").write_text(disclosure.report.page(title, told, declared.disclosure))
 
 
 def _sweep(state: str) -> None:

@@ -24,7 +24,7 @@ import numpy as np
 import pyarrow as pa
 
 from include.disclosure import decide, model
-from include.registry import Disclosure
+from include.registry import METRICS, Disclosure
 
 STATE = "zz"
 FIRST_YEAR = 2021
@@ -269,6 +269,14 @@ def _rates(connection) -> None:
     """Fill int_base_metrics with what the pupils make."""
     shape = ", ".join(f"{name} {_TYPES.get(name, 'varchar')}" for name in model.FACT_COLUMNS)
     connection.execute(f"create table intermediate.{model.FACTS} ({shape})")
+    # No money here is anybody's.
+    connection.execute(f"""
+    create table intermediate.{model.MEASURES} as
+    select
+        state, school_year, org_level, org_id, metric_id as measure, group_category, group_value,
+        value as amount
+    from intermediate.{model.FACTS}
+    """)
 
     def insert(metric: str, over: str, under: str, where: str) -> None:
         value = over if under == "null" else f"{over} / nullif({under}, 0)"
@@ -396,7 +404,7 @@ def _staff_and_money(connection, random: np.random.Generator) -> None:
 
 
 def _describe(connection) -> None:
-    with model.SEED.open(newline="") as file:
+    with METRICS.open(newline="", encoding="utf-8") as file:
         rows = [(row["metric_id"], row["label"], row["unit"]) for row in csv.DictReader(file)]
     connection.execute(
         "create table marts.dim_metric (metric_id varchar, label varchar, unit varchar)"

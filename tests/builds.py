@@ -5,7 +5,7 @@ Their marts are the base metrics themselves: `derive` stands in for dbt, which r
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,6 +48,7 @@ UNITS = {
     "students_per_teacher": "students per teacher",
     "inexperienced_teacher_rate": "fraction of teachers",
     "inexperienced_principal_rate": "fraction of principals",
+    "work_based_learning_hours": "hours per place",
 }
 LOAD = {
     "state": "zz",
@@ -87,8 +88,15 @@ def fact(metric_id: str, **told: Any) -> dict[str, Any]:
     return {column: row[column] for column in COLUMNS}
 
 
-def insert(connection: duckdb.DuckDBPyConnection, facts: Iterable[dict[str, Any]]) -> None:
-    """Create intermediate.int_base_metrics and fill it."""
+def insert(
+    connection: duckdb.DuckDBPyConnection,
+    facts: Iterable[dict[str, Any]],
+    largest: Mapping[str, float] | None = None,
+) -> None:
+    """Create intermediate.int_base_metrics and fill it.
+
+    `largest` are the greatest amounts that one person has of a measure, of school 001001 in 2025.
+    """
     shape = ", ".join(f"{name} {type_}" for name, type_ in COLUMNS.items())
     connection.execute("create schema if not exists intermediate")
     connection.execute(f"create table intermediate.int_base_metrics ({shape})")
@@ -96,6 +104,17 @@ def insert(connection: duckdb.DuckDBPyConnection, facts: Iterable[dict[str, Any]
     connection.register("given", rows)
     connection.execute("insert into intermediate.int_base_metrics from given")
     connection.unregister("given")
+    connection.execute(
+        "create table intermediate.int_measures (state varchar, school_year integer, "
+        "org_level varchar, org_id varchar, measure varchar, group_category varchar, "
+        "group_value varchar, amount double)"
+    )
+    for measure, amount in (largest or {}).items():
+        connection.execute(
+            "insert into intermediate.int_measures "
+            "values ('zz', 2025, 'SCH', '001001', ?, 'all', 'all', ?)",
+            [f"{measure}_largest", amount],
+        )
 
 
 def _derive(connection: duckdb.DuckDBPyConnection) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from include import dictionary, disclosure, registry
 from include.disclosure import decide, model
-from include.registry import Disclosure
+from include.registry import Disclosure, MetricRules
 from tests import builds
 from tests.builds import fact
 
@@ -52,10 +52,14 @@ def state(home, tmp_path, monkeypatch, plain_builds) -> Iterator[str]:
     registry.states.cache_clear()
 
 
-def shown(facts: list[dict[str, Any]], policy: Disclosure = NOTHING_PUBLIC) -> list[dict[str, Any]]:
+def shown(
+    facts: list[dict[str, Any]],
+    policy: Disclosure = NOTHING_PUBLIC,
+    largest: dict[str, float] | None = None,
+) -> list[dict[str, Any]]:
     """The facts as the policy lets them out, in the order in which they were given."""
     with duckdb.connect() as connection:
-        builds.insert(connection, facts)
+        builds.insert(connection, facts, largest)
         kinds = {metric: model.KINDS[unit] for metric, unit in builds.UNITS.items()}
         connection.execute(f"create table organizations as {organizations(facts)}")
         decide.decide(connection, "intermediate", "organizations", policy, kinds, "protected")
@@ -102,6 +106,134 @@ def test_a_state_can_withhold_zeros_too():
     )
 
     assert [row["status"] for row in rows] == ["suppressed_primary"] * 3
+
+
+def test_a_metric_can_have_rules_of_its_own():
+    policy = Disclosure(
+        minimum_n=10,
+        rate_coding="none",
+        metrics={
+            "graduation_rate_4yr": {"minimum_n": 20, "zeros": "withheld"},
+            "ppe_total": {"minimum_persons": 15},
+            "staff_fte": {"minimum_n": 3},
+            "chronic_absence_rate": {"rate_coding": "size_dependent"},
+        },
+    )
+    rows = shown(
+        [
+            fact("graduation_rate_4yr", numerator=25, denominator=50, org_id="1"),
+            fact("graduation_rate_4yr", numerator=15, denominator=50, org_id="2"),
+            fact("graduation_rate_4yr", numerator=35, denominator=50, org_id="3"),
+            fact("graduation_rate_4yr", numerator=9, denominator=18, org_id="4"),
+            fact("graduation_rate_4yr", numerator=0, denominator=50, org_id="5"),
+            fact("inexperienced_teacher_rate", numerator=15, denominator=50, org_id="1"),
+            fact("inexperienced_teacher_rate", numerator=0, denominator=50, org_id="2"),
+            fact("ppe_total", value=9000, denominator=14, org_id="1"),
+            fact("ppe_total", value=9000, denominator=15, org_id="2"),
+            fact("staff_fte", numerator=3, org_id="1"),
+            fact("staff_fte", numerator=2, org_id="2"),
+            fact("chronic_absence_rate", numerator=2, denominator=400, org_id="1"),
+        ],
+        policy,
+    )
+
+    assert [row["rule"] for row in rows] == [
+        "shown", "small_numerator", "small_complement", "small_denominator", "small_numerator",
+        "shown", "shown",
+        "few_persons", "shown",
+        "shown", "small_count",
+        "rate_coded",
+    ]  # fmt: skip
+    # Of eighteen who were asked about, the other nine would be told.
+    assert told(rows[3]) == [None] * 5
+
+
+def test_a_hidden_count_keeps_the_range_that_its_own_metric_asks_for():
+    policy = Disclosure(metrics={"membership": {"minimum_n": 20}}, rate_coding="none")
+    # With the state's own n, the twelve beside the two are enough.
+    counts = {"S1": 2, "S2": 12, "S3": 40, "S4": 60}
+    with duckdb.connect() as connection:
+        builds.insert(
+            connection,
+            [fact("membership", numerator=n, org_id=name) for name, n in counts.items()]
+            + [fact("membership", numerator=sum(counts.values()), org_level="LEA", org_id="L1")],
+        )
+        kinds = {metric: model.KINDS[unit] for metric, unit in builds.UNITS.items()}
+        connection.execute(
+            "create table organizations as select distinct state, school_year, org_level, org_id, "
+            "case when org_level = 'SCH' then 'L1' end as parent_org_id "
+            "from intermediate.int_base_metrics"
+        )
+        decide.decide(connection, "intermediate", "organizations", policy, kinds, "protected")
+        told_of = dict(connection.execute("select org_id, rule from protected").fetchall())
+
+    assert told_of == {
+        "S1": "small_count", "S2": "small_count", "S3": "complementary", "S4": "shown",
+        "L1": "shown",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("longest", "share", "rule"),
+    [(799, 0.8, "shown"), (800, 0.8, "dominated"), (800, 0.9, "shown"), (None, 0.8, "shown")],
+)
+def test_hours_that_are_nearly_all_one_persons_are_hidden(longest, share, rule):
+    policy = Disclosure(dominance=share, rate_coding="none")
+    facts = [fact("work_based_learning_hours", numerator=1000, denominator=20)]
+    [row] = shown(facts, policy, {"wbl_hours": longest} if longest else None)
+
+    assert row["rule"] == rule
+    # How many places there are is nobody's secret.
+    assert told(row) == ([1000, 20, 50, None, None] if rule == "shown" else [None, 20, *[None] * 3])
+
+
+@pytest.mark.parametrize(
+    "own", [{"minimum_persons": 30}, {"minimum_n": 30}], ids=["persons", "minimum"]
+)
+def test_money_that_is_hidden_cannot_be_had_by_subtraction_though_the_pupils_are_told(own):
+    policy = Disclosure(
+        metrics={"ppe_total": own}, rate_coding="none", public_metrics=("membership",)
+    )
+    counts = {"A": 20, "B": 100, "C": 200, "D": 300}
+    dollars = {name: 9000.0 * n for name, n in counts.items()}
+    district = {"org_level": "LEA", "org_id": "L"}
+    with duckdb.connect() as connection:
+        builds.insert(
+            connection,
+            [
+                fact("ppe_total", numerator=dollars[name], denominator=n, org_id=name)
+                for name, n in counts.items()
+            ]
+            + [
+                fact(
+                    "ppe_total",
+                    numerator=sum(dollars.values()),
+                    denominator=sum(counts.values()),
+                    **district,
+                )
+            ],
+        )
+        kinds = {metric: model.KINDS[unit] for metric, unit in builds.UNITS.items()}
+        connection.execute(
+            "create table organizations as select distinct state, school_year, org_level, org_id, "
+            "case when org_level = 'SCH' then 'L' end as parent_org_id "
+            "from intermediate.int_base_metrics"
+        )
+        decide.decide(connection, "intermediate", "organizations", policy, kinds, "protected")
+        hidden = [
+            org
+            for (org,) in connection.execute(
+                "select org_id from protected where value is null order by org_id"
+            ).fetchall()
+        ]
+
+    assert hidden[0] == "A"
+    assert len(hidden) > 1
+
+
+def test_a_rule_for_a_metric_that_is_none_is_refused():
+    with pytest.raises(ValueError, match="no metric graduation_rate, memberships in"):
+        Disclosure(public_metrics=("memberships",), metrics={"graduation_rate": {"minimum_n": 20}})
 
 
 @pytest.mark.parametrize(
@@ -296,6 +428,16 @@ policies = st.builds(
     public_metrics=st.sets(
         st.sampled_from(["membership", "staff_fte", "ppe_total", "group_share"])
     ).map(lambda chosen: tuple(sorted(chosen))),
+    metrics=st.dictionaries(
+        st.sampled_from(["membership", "chronic_absence_rate", "graduation_rate_4yr", "ppe_total"]),
+        st.builds(
+            MetricRules,
+            minimum_n=st.sampled_from([None, 3, 20]),
+            zeros=st.sampled_from([None, "shown", "withheld"]),
+            minimum_persons=st.sampled_from([None, 3, 15]),
+        ),
+        max_size=2,
+    ),
 )
 
 
@@ -337,11 +479,12 @@ def test_no_small_count_of_a_protected_metric_can_be_read_or_worked_out_of_a_row
         if row["metric_id"] in policy.public_metrics:
             assert told(row) == told(exact)
             continue
+        own = policy.of(row["metric_id"])
         for name, count in _given_away(row, policy).items():
-            least = -1e-9 if policy.zeros == "withheld" else 1e-9
-            assert not least < count < policy.minimum_n - 1e-3, (name, row)
+            least = -1e-9 if own.zeros == "withheld" else 1e-9
+            assert not least < count < own.minimum_n - 1e-3, (name, row)
         if row["metric_id"] == "ppe_total" and row["value"] is not None:
-            assert exact["denominator"] >= 3
+            assert exact["denominator"] >= own.minimum_persons
         # What is published is exact, what is hidden says so.
         assert all(row[name] in (None, exact[name]) for name in TOLD)
         if row["value"] != exact["value"]:

@@ -33,16 +33,36 @@ EDFACTS = (
 TOLERANCE = 1e-6
 
 
-def small(count: np.ndarray, policy: Disclosure) -> np.ndarray:
+def small(
+    count: np.ndarray, minimum_n: np.ndarray | int, withholds_zeros: np.ndarray | bool
+) -> np.ndarray:
     """Whether counts of people may not be told."""
-    least = -TOLERANCE if policy.zeros == "withheld" else TOLERANCE
-    return (count > least) & (count < policy.minimum_n - TOLERANCE)
+    least = np.where(withholds_zeros, -TOLERANCE, TOLERANCE)
+    return (count > least) & (count < minimum_n - TOLERANCE)
 
 
 def ranges(
+    metric: np.ndarray, part: np.ndarray, base: np.ndarray, policy: Disclosure
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The lower and upper end of the range that each rate is told as, and whether it is coded.
+
+    Each by the rules of its `metric`.
+    """
+    lower, upper = np.zeros(len(part)), np.ones(len(part))
+    coded = np.zeros(len(part), bool)
+    others = np.ones(len(part), bool)
+    for own in policy.metrics:
+        at = metric == own
+        lower[at], upper[at], coded[at] = _ranges(part[at], base[at], policy.of(own))
+        others &= ~at
+    found = _ranges(part[others], base[others], policy)
+    lower[others], upper[others], coded[others] = found
+    return lower, upper, coded
+
+
+def _ranges(
     part: np.ndarray, base: np.ndarray, policy: Disclosure
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The lower and upper end of the range that each rate is told as, and whether it is coded."""
     lower, upper = np.zeros(len(part)), np.ones(len(part))
     coded = np.zeros(len(part), bool)
     if policy.rate_coding == "none" or not len(part):

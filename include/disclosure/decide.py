@@ -21,6 +21,7 @@ from include.registry import Disclosure
 HIDING = (
     "small_count",
     "few_persons",
+    "dominated",
     "small_denominator",
     "small_numerator",
     "small_complement",
@@ -170,7 +171,7 @@ def _protected(
         if policy.complementary != "on":
             return choice, choice
         informed = complementary.protect(
-            _as_told(mapped, choice, float(policy.minimum_n)),
+            _as_told(mapped, choice),
             choice.hidden,
             is_thinned=False,
             before=informed,
@@ -180,9 +181,9 @@ def _protected(
         hidden, coded = informed.hidden, choice.coded
 
 
-def _as_told(mapped: facts.Mapped, choice: complementary.Choice, n: float) -> System:
+def _as_told(mapped: facts.Mapped, choice: complementary.Choice) -> System:
     """The system of a reader to whom the statuses say which hidden numbers are below n."""
-    system = mapped.system
+    system, n = mapped.system, mapped.minimum_n
     is_count = np.isfinite(system.lower) & ~choice.coded
     need = np.where(mapped.small, np.minimum(LEFT, n - 2), 0.0)
     need[choice.exposed | choice.known] = 0.0
@@ -239,7 +240,8 @@ def _unproxied(connection, policy: Disclosure) -> None:
     group by all
     """)
     rows = connection.execute(f"""
-        select rid, known * pupils as part, pupils as base
+        select
+            rid, metric_id, minimum_n, withholds_zeros, known * pupils as part, pupils as base
         from judged
         inner join pupils
             using (state, school_year, org_level, org_id, group_category, group_value)
@@ -251,10 +253,11 @@ def _unproxied(connection, policy: Disclosure) -> None:
     """).fetchnumpy()
     part, base = (np.ma.filled(rows[name].astype(float), np.nan) for name in ("part", "base"))
     # Of nearly the same pupils the share of a hundredth makes nearly the same number.
-    from_, to, coded = coding.ranges(part, base, policy)
-    tight = coding.small(base, policy) | (base < policy.minimum_n)
-    few = coding.small(np.rint(part), policy)
-    most = coding.small(np.rint(base - part), policy)
+    from_, to, coded = coding.ranges(rows["metric_id"].astype(str), part, base, policy)
+    rules = rows["minimum_n"].astype(int), rows["withholds_zeros"].astype(bool)
+    tight = coding.small(base, *rules) | (base < rules[0])
+    few = coding.small(np.rint(part), *rules)
+    most = coding.small(np.rint(base - part), *rules)
     rule = np.select(
         [tight, coded, few, most],
         ["small_denominator", "rate_coded", "small_numerator", "small_complement"],
@@ -304,7 +307,7 @@ def _published(policy: Disclosure) -> str:
             case
                 when own_rule in ('public', 'absent') then own_rule
                 when is_derivable then 'public'
-                when own_rule in ('small_count', 'few_persons') then own_rule
+                when own_rule in ('small_count', 'few_persons', 'dominated') then own_rule
                 when
                     own_rule = 'small_denominator'
                     and not (kind = '{Kind.RATIO}' and has_public_base)

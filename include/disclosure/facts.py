@@ -67,8 +67,9 @@ class Mapped:
     protected: np.ndarray
     # Counts of people, as against money and what is left of a sum.
     people: np.ndarray
-    # Two counts that differ by less are as good as the same.
-    near: float
+    # The least count that may be told of each cell of the system. Two that differ by less are as
+    # good as the same.
+    minimum_n: np.ndarray
     # Sums that are no equations, by family: how many miss by too much.
     far: dict[str, int]
 
@@ -136,7 +137,7 @@ def _number(connection, organizations, policy, measures) -> None:
             coalesce(place.level, judged.org_level) as level, judged.org_id,
             judged.group_category as category, judged.group_value as member,
             judged.part, judged.base, judged.status, judged.value_lower, judged.value_upper,
-            judged.rule,
+            judged.minimum_n, judged.withholds_zeros,
             made_of.*,
             case
                 when
@@ -165,7 +166,7 @@ def _number(connection, organizations, policy, measures) -> None:
     select
         rid, 'part' as role, state, school_year, level, org_id, category, member,
         numerator_measure as measure, kind = '{Kind.MONEY}' as is_money, is_public,
-        round(part, 6) as amount,
+        minimum_n, withholds_zeros, round(part, 6) as amount,
         case when part is null then value_lower * unit end as least,
         case when part is null then value_upper * unit end as most
     from (select *, case when kind = '{Kind.PEOPLE}' then 1 else base end as unit from rows)
@@ -179,7 +180,7 @@ def _number(connection, organizations, policy, measures) -> None:
     select
         rid, 'base' as role, state, school_year, level, org_id, base_category as category,
         base_member as member, denominator_measure as measure, false as is_money, is_public,
-        round(base, 6) as amount, null as least, null as most
+        minimum_n, withholds_zeros, round(base, 6) as amount, null as least, null as most
     from rows
     where base is not null and denominator_measure <> ''
     """)
@@ -227,7 +228,11 @@ def _number(connection, organizations, policy, measures) -> None:
     from told_cell
     group by rid
     """)
-    connection.execute("""
+    # A metric's own rules are about what it counts; of whom, where nothing else counts them.
+    protected = "filter (where not is_public)"
+    counted = "filter (where not is_public and role = 'part')"
+    zeros = policy.zeros == "withheld"
+    connection.execute(f"""
     create or replace temp table cell as
     with told_of as (
         select
@@ -237,6 +242,12 @@ def _number(connection, organizations, policy, measures) -> None:
             bool_or(is_public and amount is not null) as is_fixed,
             bool_or(not is_public) as is_protected,
             bool_or(amount is null and not is_public) as is_masked_once,
+            coalesce(
+                max(minimum_n) {counted}, max(minimum_n) {protected}, {policy.minimum_n}
+            ) as minimum_n,
+            coalesce(
+                bool_or(withholds_zeros) {counted}, bool_or(withholds_zeros) {protected}, {zeros}
+            ) as withholds_zeros,
             max(least) as least,
             min(most) as most
         from told_cell
@@ -404,9 +415,10 @@ def _quoted(text: str) -> str:
 
 
 def _assemble(connection, policy) -> Mapped:
-    n = policy.minimum_n
     cells = connection.execute("""
-        select amount, is_money, is_fixed, is_protected, is_masked, least, most
+        select
+            amount, is_money, is_fixed, is_protected, is_masked, minimum_n, withholds_zeros, least,
+            most
         from cell order by cell
     """).fetchnumpy()
     value = np.ma.filled(cells["amount"].astype(float), np.nan)
@@ -415,23 +427,28 @@ def _assemble(connection, policy) -> Mapped:
     count = len(value)
 
     rates = connection.execute(f"""
-        select part_cell, base_cell, bool_or(not is_public) as is_protected, min(rid) as rid
+        select
+            part_cell, base_cell, bool_or(not is_public) as is_protected,
+            coalesce(max(minimum_n) filter (where not is_public), max(minimum_n)) as minimum_n,
+            coalesce(bool_or(withholds_zeros and not is_public), false) as withholds_zeros
         from shown_by inner join judged using (rid)
         where kind = '{Kind.RATE}' and part_cell is not null and base_cell is not null
             and part_cell <> base_cell
         group by part_cell, base_cell
         order by part_cell, base_cell
     """).fetchnumpy()
-    part, base = rates["part_cell"].astype(int), rates["base_cell"].astype(int)
     lone = _lone_halves(connection)
-    part = np.append(part, lone["part"].astype(int))
-    base = np.append(base, lone["base"].astype(int))
-    is_protected_rate = np.append(
-        np.asarray(rates["is_protected"], bool), np.asarray(lone["is_protected"], bool)
-    )
+    part, base, is_protected_rate, least_n, zeros_too = (
+        np.concatenate([np.asarray(found[name], kind) for found in (rates, lone)])
+        for name, kind in (
+            ("part_cell", int), ("base_cell", int), ("is_protected", bool), ("minimum_n", int),
+            ("withholds_zeros", bool),
+        )
+    )  # fmt: skip
     sound = ~(value[part] > value[base] + 1e-6)
-    part, base = part[sound], base[sound]
-    is_protected_rate = is_protected_rate[sound]
+    part, base, is_protected_rate, least_n, zeros_too = (
+        it[sound] for it in (part, base, is_protected_rate, least_n, zeros_too)
+    )
     rests = len(part)
     rest = count + np.arange(rests)
 
@@ -479,23 +496,24 @@ def _assemble(connection, policy) -> Mapped:
 
     fixed = np.concatenate([np.asarray(cells["is_fixed"], bool), np.zeros(rests, bool)]) & ~unknown
     is_protected = np.concatenate([np.asarray(cells["is_protected"], bool), is_protected_rate])
-    small = coding.small(value, policy) & ~is_money & ~unknown
+    minimum_n = np.concatenate([np.asarray(cells["minimum_n"], int), least_n])
+    withholds_zeros = np.concatenate([np.asarray(cells["withholds_zeros"], bool), zeros_too])
+    small = coding.small(value, minimum_n, withholds_zeros) & ~is_money & ~unknown
     primary = small & is_protected
     masked = np.concatenate([np.asarray(cells["is_masked"], bool), np.zeros(rests, bool)])
     hidden = primary | masked | (unknown & ~virtual)
     # A rate on few people tells nothing, not even that its numerator is none.
-    few = primary[base] & is_protected_rate
+    few = coding.small(value[base], least_n, zeros_too) & ~unknown[base] & is_protected_rate
     hidden[part[few]] = True
     hidden[_money_of_few(connection, primary)] = True
     hidden[_other_halves(connection, primary[:count])] = True
-    need = np.where(is_money, np.maximum(MONEY * np.abs(value), 0.01), float(n))
+    need = np.where(is_money, np.maximum(MONEY * np.abs(value), 0.01), minimum_n)
     need[virtual & ~primary] = 0.0
-    if policy.zeros == "shown":
-        # Hidden with the number of people it stands on, and no secret by itself.
-        need[(np.abs(value) < 1e-6) & ~unknown] = 0.0
+    # Hidden with the number of people it stands on, and no secret by itself.
+    need[(np.abs(value) < 1e-6) & ~unknown & ~withholds_zeros] = 0.0
     # What a publisher masked is the publisher's: it must not be told.
     need[unknown & ~virtual] = np.minimum(0.5, (upper - lower)[unknown & ~virtual] / 2)
-    cost = np.where(is_money, 1.0, np.maximum(value, 0) + n)
+    cost = np.where(is_money, 1.0, np.maximum(value, 0) + minimum_n)
     one = _merged(matrix, family, is_money, unknown, value)
     keep_rows, matrix = _distinct(matrix, one)
     many_cells = int(one.max(initial=-1)) + 1
@@ -507,6 +525,8 @@ def _assemble(connection, policy) -> Mapped:
     np.add.at(together, one, cost)
     most_needed = np.zeros(many_cells)
     np.maximum.at(most_needed, one, need)
+    most_n = np.zeros(many_cells)
+    np.maximum.at(most_n, one, minimum_n)
     first = _first_index(one)
     mapped = Mapped(
         System(
@@ -517,7 +537,7 @@ def _assemble(connection, policy) -> Mapped:
         one=one[:count], amount=value[:count],
         hidden=_any(one, hidden), primary=primary[:count], small=_any(one, primary),
         unknown=unknown[:count], masked=masked[:count], protected=is_protected[:count],
-        people=~is_money[:count], near=float(n), coded=np.zeros(many_cells, bool),
+        people=~is_money[:count], minimum_n=most_n, coded=np.zeros(many_cells, bool),
         plain_lower=low.copy(), plain_upper=high.copy(),
         far=dict(connection.execute(
             "select family, count(*) from sums where not is_equation and unknowns = 0 "
@@ -531,7 +551,9 @@ def _assemble(connection, policy) -> Mapped:
 def _lone_halves(connection) -> dict[str, np.ndarray]:
     """Halves of a category of two whose other half has no number: it is the rest of everyone."""
     return connection.execute(f"""
-        select half.cell as part, total.cell as base, half.is_protected
+        select
+            half.cell as part_cell, total.cell as base_cell, half.is_protected, half.minimum_n,
+            half.withholds_zeros
         from main as half
         inner join (values {_values((*model.BINARY, model.SEX))}) as it (category, one, other)
             on half.category = it.category and half.member in (it.one, it.other)
@@ -628,12 +650,15 @@ def _imputed(matrix, value, unknown, lower, upper) -> np.ndarray:
 def _money_of_few(connection, primary: np.ndarray) -> np.ndarray:
     """The amounts of money that stand over a count of people too small to tell."""
     pairs = connection.execute(f"""
-        select part_cell, base_cell from shown_by inner join judged using (rid)
+        select
+            part_cell, base_cell,
+            rule in ('small_denominator', 'few_persons', 'dominated') as is_small
+        from shown_by inner join judged using (rid)
         where kind = '{Kind.MONEY}' and not is_public
             and part_cell is not null and base_cell is not null
     """).fetchnumpy()
     part, base = pairs["part_cell"].astype(int), pairs["base_cell"].astype(int)
-    return np.unique(part[primary[base]])
+    return np.unique(part[primary[base] | np.asarray(pairs["is_small"], bool)])
 
 
 def _other_halves(connection, primary: np.ndarray) -> np.ndarray:
@@ -654,7 +679,7 @@ def _other_halves(connection, primary: np.ndarray) -> np.ndarray:
 def _code(connection, mapped: Mapped, policy: Disclosure) -> None:
     """Give rates near 0 and 1 the bounds of their range; `temp.coded` has them by row."""
     rows = connection.execute(f"""
-        select rid, part_cell, base_cell
+        select rid, metric_id, part_cell, base_cell
         from shown_by inner join judged using (rid)
         where
             kind = '{Kind.RATE}' and not is_public and status = '{Status.REPORTED}'
@@ -663,7 +688,8 @@ def _code(connection, mapped: Mapped, policy: Disclosure) -> None:
     """).fetchnumpy()
     part, base = rows["part_cell"].astype(int), rows["base_cell"].astype(int)
     system = mapped.system
-    from_, to, is_coded = coding.ranges(mapped.amount[part], mapped.amount[base], policy)
+    metric = rows["metric_id"].astype(str)
+    from_, to, is_coded = coding.ranges(metric, mapped.amount[part], mapped.amount[base], policy)
     # A share of a count that has a row of its own tells no more than that row does.
     own = connection.execute(
         f"select distinct part_cell from shown_by inner join judged using (rid) "

@@ -50,7 +50,9 @@ def apply(connection: duckdb.DuckDBPyConnection, mapped, earlier: Sequence[str])
             cell = found["cell"].astype(int)
             amount = np.ma.filled(found["told"].astype(float), np.nan)
             near = np.abs(amount - mapped.amount[cell]) < np.where(
-                mapped.people[cell], mapped.near, 1e-6 + 0.01 * np.abs(mapped.amount[cell])
+                mapped.people[cell],
+                mapped.minimum_n[mapped.one[cell]],
+                1e-6 + 0.01 * np.abs(mapped.amount[cell]),
             )
             before.known[cell[near]] = True
             withheld = np.isin(

@@ -9,14 +9,17 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable
 from enum import StrEnum
-from pathlib import Path
 from typing import NamedTuple
 
 import duckdb
 
+from include.registry import METRICS
+
 # The one table of numbers about people, and its columns in published order. All other numbers of
 # the marts are made of its rows, and are made a second time of what may be told of them.
 FACTS = "int_base_metrics"
+# What the facts are made of.
+MEASURES = "int_measures"
 FACT_COLUMNS = (
     "state",
     "school_year",
@@ -163,12 +166,10 @@ SUMS = (
 # Pupils: who is divided by them, or near enough, for a rate that comes without its counts.
 PUPILS = ("membership", "average_daily_membership", "attendance_eligible", "finance_pupils")
 
-SEED = Path(__file__).parents[2] / "dbt_project" / "seeds" / "metrics.csv"
-
 
 def measures(metrics: Iterable[str]) -> dict[str, Measures]:
     """What each metric is made of; one that the seed does not have is made of counts of its own."""
-    with SEED.open(newline="") as file:
+    with METRICS.open(newline="", encoding="utf-8") as file:
         told = {
             row["metric_id"]: Measures(
                 row["numerator"] or row["metric_id"],
@@ -223,7 +224,7 @@ def check(connection: duckdb.DuckDBPyConnection, catalog: str) -> None:
     from include.disclosure import inputs
 
     for schema, needed in (
-        ("intermediate", {FACTS, "int_organizations"}),
+        ("intermediate", {FACTS, MEASURES, "int_organizations"}),
         ("marts", {"fct_metric", "dim_metric", "dim_organization"}),
     ):
         if absent := sorted(needed - set(tables(connection, catalog, schema))):

@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from include.disclosure.decide import Outcome
+from include.registry import Disclosure
 
 RULES = {
     "absent": "nothing to tell: not collected, missing or not applicable",
     "complementary": "hidden, because subtraction would give another number back",
+    "dominated": "hidden: money (hours, points) that is nearly all one person's",
     "few_persons": "hidden: money of too few persons",
     "hidden_before": "hidden, because an earlier release hides it",
     "masked_by_publisher": "masked by the publisher",
@@ -57,9 +59,10 @@ def _share(part: float, whole: float) -> float | None:
     return round(part / whole, 4) if whole else None
 
 
-def page(title: str, told: Mapping[str, Any], minimum_n: int) -> str:
+def page(title: str, told: Mapping[str, Any], policy: Disclosure) -> str:
     """The report as Markdown, from a record."""
     audit, visible = told["audit"], told["visible"]
+    n = "their n" if ";" in policy.withheld() else policy.minimum_n
 
     def percent(share: float | None) -> str:
         return "none to show" if share is None else f"{100 * share:.1f} %"
@@ -67,14 +70,14 @@ def page(title: str, told: Mapping[str, Any], minimum_n: int) -> str:
     lines = [
         f"# {title}",
         "",
-        f"Counts of people from 1 to {minimum_n - 1} are not told, nor what gives them back.",
+        f"Counts of people from {policy.withheld()} are not told, nor what gives them back.",
         "",
         f"- Of the protected counts, {percent(visible['counts'])} are visible; they hold "
         f"{percent(visible['people'])} of the people counted.",
         f"- {audit['hidden']:,} numbers are hidden. {audit['audited']:,} of them, and of the "
         f"remainders that would tell them, were put to the audits, {audit['rounds']} times until "
         f"all passed: {audit['recoverable']} can be worked out, {audit['too_narrow']} are known to "
-        f"within fewer than {minimum_n}.",
+        f"within fewer than {n}.",
     ]
     if told["exposed_by_policy"]:
         rows = ", ".join(f"{metric} ({n:,})" for metric, n in told["exposed_by_policy"].items())
@@ -90,7 +93,7 @@ def page(title: str, told: Mapping[str, Any], minimum_n: int) -> str:
         )
     if audit["exposed_by_rules"]:
         lines.append(
-            f"- To a reader who knows which hidden numbers are below {minimum_n}, public figures "
+            f"- To a reader who knows which hidden numbers are below {n}, public figures "
             f"tell {audit['exposed_by_rules']:,} of them, or leave two numbers for them."
         )
     if audit["sums_that_do_not_add"]:

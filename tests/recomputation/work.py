@@ -29,10 +29,15 @@ RATES = {
     "cte_aligned_share": ("cte_aligned_concentrators", "cte_concentrators"),
 }
 ORIGIN = {
-    "work_based_learning": ("wbl_requested", "wbl_filled", "wbl_hours", "wbl_employers"),
-    "work_ethic": ("work_ethic_students", "work_ethic_points_sum", "work_ethic_earned"),
+    "work_based_learning": (
+        "wbl_requested", "wbl_filled", "wbl_hours", "wbl_hours_largest", "wbl_employers",
+    ),
+    "work_ethic": (
+        "work_ethic_students", "work_ethic_points_sum", "work_ethic_points_sum_largest",
+        "work_ethic_earned",
+    ),
     "cte_enrollment": ("cte_aligned_concentrators",),
-}
+}  # fmt: skip
 
 
 def observations(folder: Path, school_year: int, state: str) -> Amounts:
@@ -63,6 +68,8 @@ def _opportunities(folder: Path, year: int, state: str) -> Amounts:
                 who = employers[cell._replace(measure="wbl_employers")]
                 if filled:
                     who.add(row["employer_id"])
+                    longest = cell._replace(measure="wbl_hours_largest")
+                    found[longest] = max(found[longest], Fraction(row["hours"]))
     return found | {cell: Fraction(len(who)) for cell, who in employers.items()}
 
 
@@ -86,6 +93,8 @@ def _diplomas(folder: Path, year: int, state: str) -> Amounts:
                 cell = Cell(year, *organization, "", *group)
                 found[cell._replace(measure="work_ethic_students")] += 1
                 found[cell._replace(measure="work_ethic_points_sum")] += total
+                most = cell._replace(measure="work_ethic_points_sum_largest")
+                found[most] = max(found[most], Fraction(total))
                 found[cell._replace(measure="work_ethic_earned")] += total >= DIPLOMA
     return found
 

@@ -24,6 +24,7 @@ opportunities as (
         cast(source.requested as integer) as requested,
         cast(source.filled as integer) as filled,
         cast(source.filled as integer) * cast(source.hours as double) as hours,
+        case when cast(source.filled as integer) > 0 then cast(source.hours as double) end as hours_of_one,
         -- An employer takes part who has taken somebody.
         case when cast(source.filled as integer) > 0 then source.employer_id end as employer_id
     from source
@@ -41,7 +42,7 @@ opportunities_by_group as (
 
     {{ by_group(
         'opportunities_at_every_level',
-        ['school_year', 'org_level', 'org_id', 'requested', 'filled', 'hours', 'employer_id'],
+        ['school_year', 'org_level', 'org_id', 'requested', 'filled', 'hours', 'hours_of_one', 'employer_id'],
         [('wbl_type', 'wbl_type'), ('wbl_stage', 'wbl_stage'), ('career_cluster', 'career_cluster')]
     ) }}
 
@@ -59,6 +60,8 @@ counts as (
         cast(sum(requested) as double) as wbl_requested,
         cast(sum(filled) as double) as wbl_filled,
         sum(hours) as wbl_hours,
+        -- Never published: whether one place's hours are nearly all of them.
+        max(hours_of_one) as wbl_hours_largest,
         cast(count(distinct employer_id) as double) as wbl_employers
     from opportunities_by_group
     group by all
@@ -68,7 +71,7 @@ counts as (
 observations as (
 
     unpivot counts
-    on wbl_requested, wbl_filled, wbl_hours, wbl_employers
+    on wbl_requested, wbl_filled, wbl_hours, wbl_hours_largest, wbl_employers
     into name measure value amount
 
 ),

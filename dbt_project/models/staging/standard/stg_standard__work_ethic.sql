@@ -88,6 +88,8 @@ counts as (
         group_value,
         count(*) as work_ethic_students,
         cast(sum(points) as bigint) as work_ethic_points_sum,
+        -- Never published: whether one student's points are nearly all of them.
+        cast(max(points) as bigint) as work_ethic_points_sum_largest,
         count(*) filter (where has_earned) as work_ethic_earned
     from students_by_group
     group by all
@@ -97,7 +99,7 @@ counts as (
 observations as (
 
     unpivot counts
-    on work_ethic_students, work_ethic_points_sum, work_ethic_earned
+    on work_ethic_students, work_ethic_points_sum, work_ethic_points_sum_largest, work_ethic_earned
     into name measure value amount
 
 ),
