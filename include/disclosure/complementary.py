@@ -17,6 +17,7 @@ table.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -30,13 +31,17 @@ ENOUGH = audit.REACH
 # A component of the whole system with at most so many cells is thinned.
 SMALL = 400
 # With how much around it a cell is helped, whether with others at once, and what that may take: in
-# turn. The first is quick, the others leave less hidden, and the last fails for nobody else's sake.
+# turn. The first are quick, the third leaves less hidden, the last fails for nobody else's sake.
 TRIES = (
     {"size": 3_000, "is_alone": False, "is_both": False, "worth": 1e5},
+    {"size": 30_000, "is_alone": False, "is_both": False, "worth": 1e6},
     {"size": 30_000, "is_alone": False, "is_both": True, "worth": 1e9},
     {"size": 30_000, "is_alone": True, "is_both": True, "worth": 1e9},
 )
-CHEAP, WELL, ALONE = range(3)
+CHEAP, WELL = 0, 2
+# Cells within which it is looked for a proof that nothing helps one, before more than the first is
+# tried, and before it is given up for lost.
+NEAR, FAR = (300, 3_000), 30_000
 LOST, HOPELESS = len(TRIES), len(TRIES) + 1
 # Systems of so few cells are done well from the start.
 FEW = 2_000
@@ -174,7 +179,7 @@ class _Proof:
     def _open(self, cells: np.ndarray) -> None:
         """Help cells by programs for some at a time, each of which knows what the last one hid.
 
-        Who is not helped is tried better, unless it can be shown that nothing helps it.
+        Who is not helped is tried better, unless it is certain that nothing helps it.
         """
         system, choice = self.system, self.choice
         while True:
@@ -184,15 +189,23 @@ class _Proof:
             often = self.tries[cells].min()
             first = cells[self.tries[cells] == often]
             free = (choice.hidden | system.virtual) & ~choice.known & ~system.fixed
-            if often != CHEAP and is_hopeless(self.plain, free, int(first[0])):
-                self.tries[first[0]] = HOPELESS
+            seed = int(first[0])
+            if often != CHEAP and self._is_hopeless(seed, free, NEAR):
                 continue
             found = self.shown.open(free, choice.coded, choice.plain, first, **TRIES[often])
             self.tries[found.asked] += 1
+            if self.tries[seed] == LOST and not self.shown.are_wide(seed):
+                self._is_hopeless(seed, free, [FAR])
             _uncode(system, choice, found.uncode)
             if len(found.hide):
                 new = _hide(system, choice, found.hide)
                 close(system, choice, system.equations_of(new))
+
+    def _is_hopeless(self, cell: int, free: np.ndarray, sizes: Sequence[int]) -> bool:
+        found = any(is_hopeless(self.plain, free, cell, size) for size in sizes)
+        if found:
+            self.tries[cell] = HOPELESS
+        return found
 
     def _give_up(self, failed: np.ndarray) -> None:
         """Hide the zeros around cells that nothing else helps; where there are none: exposed.

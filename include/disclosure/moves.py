@@ -18,7 +18,7 @@ from scipy import sparse
 from scipy.optimize import linprog
 
 from include.disclosure import audit
-from include.disclosure.audit import CLOSE, FAR, AuditFailed
+from include.disclosure.audit import CLOSE, FAR
 from include.disclosure.system import SAME, System
 
 # What taking a range back costs for each step beyond it: less than hiding anybody.
@@ -29,8 +29,6 @@ LITTLE = 0.5
 # One in so many of the cells of a program is helped at once: more get in each other's way, and
 # hide more than they need.
 APART = 100
-# Cells within which it is looked for a proof that nothing helps.
-NEAR = (300, 3_000, 30_000)
 
 
 @dataclass
@@ -87,7 +85,7 @@ class Moves:
         `is_alone` others of them that are near, as far as about `size` cells can help; what that
         shows is kept. A cell may
         move up and, with `is_both`, down as well: that takes less, and longer to find. What one
-        step of it is `worth` is the most that is paid for it. Raises AuditFailed.
+        step of it is `worth` is the most that is paid for it.
         """
         seed = int(cells[0])
         at, is_near = _around(self.system, free, seed, size)
@@ -126,36 +124,32 @@ def _around(
     return inside, np.isin(inside, inner if len(new) else inside)
 
 
-def is_hopeless(system: System, may_move: np.ndarray, cell: int) -> bool:
+def is_hopeless(system: System, may_move: np.ndarray, cell: int, size: int) -> bool:
     """Whether one cell stays too narrow whatever else is hidden, as far as sums near it say.
 
-    `may_move` are the cells that are hidden already. The sums are fewer than there are: a yes is
-    certain, a no is not. Raises AuditFailed.
+    `may_move` are the cells that are hidden already. The sums, of about `size` cells, are fewer
+    than there are: a yes is certain, a no is not.
     """
-    need = system.need[cell]
-    for size in NEAR:
-        at, is_inner = _around(system, may_move, cell, size)
-        # No sum in which something else may move as well.
-        matrix = audit.restricted(system, at)[
-            np.isin(system.equations_of(at), system.equations_of(at[is_inner]))
-        ]
-        lower, upper = audit.reach(system, at)
-        goal = np.where(at == cell, 1.0, 0.0)
-        reach = []
-        for sign in (1, -1):
-            done = linprog(
-                sign * goal,
-                A_eq=matrix.astype(float),
-                b_eq=np.zeros(matrix.shape[0]),
-                bounds=np.column_stack([lower, upper]) - system.value[at][:, None],
-                method="highs",
-            )
-            if done.x is None:
-                raise AuditFailed(f"a program over {len(at)} cells: {done.message}")
-            reach.append(float(done.x[at == cell][0]))
-        if reach[1] - reach[0] < need - CLOSE:
-            return True
-    return False
+    at, is_inner = _around(system, may_move, cell, size)
+    # No sum in which something else may move as well.
+    matrix = audit.restricted(system, at)[
+        np.isin(system.equations_of(at), system.equations_of(at[is_inner]))
+    ]
+    lower, upper = audit.reach(system, at)
+    goal = np.where(at == cell, 1.0, 0.0)
+    reach = []
+    for sign in (1, -1):
+        done = linprog(
+            sign * goal,
+            A_eq=matrix.astype(float),
+            b_eq=np.zeros(matrix.shape[0]),
+            bounds=np.column_stack([lower, upper]) - system.value[at][:, None],
+            method="highs",
+        )
+        if done.x is None:
+            return False
+        reach.append(float(done.x[at == cell][0]))
+    return reach[1] - reach[0] < system.need[cell] - CLOSE
 
 
 class _Program:
@@ -221,7 +215,8 @@ class _Program:
                 method="highs",
             )
             if done.x is None:
-                raise AuditFailed(f"a program over {n} cells: {done.message}")
+                # It helps nobody, then; who is not helped is never passed for it.
+                return np.zeros(n), np.zeros(n)
             found = done.x[: moves * columns].reshape(moves, columns)
             steps = np.maximum(found[:, n:].max(axis=0, initial=0), 0)
             if not (steps > SAME).any():
