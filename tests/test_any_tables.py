@@ -69,6 +69,78 @@ def test_the_golden_table_loses_the_cheapest_box():
     assert protected.report["rules"] == {"complementary": 3, "shown": 20, "small_count": 1}
 
 
+SALARIES = {
+    "dimensions": {"school": {"total": "all"}, "role": {"total": "all"}},
+    "tables": {
+        "salaries": {
+            "dimensions": ["school", "role"],
+            "count": "dollars",
+            "is_money": True,
+            "denominator": "persons",
+            "largest": "most",
+            "values": ["mean"],
+        }
+    },
+}
+
+
+def salaries() -> pd.DataFrame:
+    """Salaries by school and role: one role of two people, and one that is nearly all one's."""
+    persons = pd.DataFrame(
+        {"TCH": (60, 80, 90, 70), "PARA": (30, 40, 35, 45), "PSYCH": (12, 25, 40, 73)},
+        index=["S1", "S2", "S3", "S4"],
+    )
+    dollars = persons * [50_000, 25_000, 70_000]
+    most = persons * 0 + [90_000, 40_000, 100_000]
+    # Eleven volunteers with next to nothing, and one who is paid.
+    dollars.loc["S1", "PSYCH"], most.loc["S1", "PSYCH"] = 100_000, 80_000
+    persons.loc["S2", "PSYCH"], dollars.loc["S2", "PSYCH"] = 2, 150_000
+    for table, how in ((persons, "sum"), (dollars, "sum"), (most, "max")):
+        table.loc["all"] = getattr(table, how)()
+        table["all"] = getattr(table, how)(axis=1)
+    names = {"persons": persons, "dollars": dollars, "most": most}
+    long = {name: table.stack() for name, table in names.items()}
+    frame = pd.DataFrame(long).rename_axis(["school", "role"]).reset_index()
+    return frame.assign(mean=frame["dollars"] / frame["persons"])
+
+
+def test_money_of_few_or_of_one_is_hidden_and_cannot_be_had_by_subtraction():
+    exact = salaries()
+    protected = protect_tables({"salaries": exact}, SALARIES)
+    frame = protected.tables["salaries"].set_index(["school", "role"])
+    rule = frame["rule"]
+
+    assert rule["S1", "PSYCH"] == "dominated"
+    assert rule["S2", "PSYCH"] == "few_persons"
+    assert frame.loc[("S1", "PSYCH"), ["dollars", "mean"]].isna().all()
+    assert pd.isna(frame.loc[("S2", "PSYCH"), "persons"])
+    for column, needed in (("dollars", 0.1), ("persons", N)):
+        true = exact.set_index(["school", "role"])[column]
+        places = ["all", "S1", "S2", "S3", "S4"], ["all", "TCH", "PARA", "PSYCH"]
+        trees = [dict.fromkeys(them[1:], "all") for them in places]
+        told = {
+            (column, *cell): None if pd.isna(number) else number
+            for cell, number in frame[column].items()
+        }
+        solver = Solver(told, sums_of(places, trees, column))
+        few = [("S2", "PSYCH"), *([("S1", "PSYCH")] if column == "dollars" else [])]
+        widths = solver.widths([(column, *cell) for cell in few], dict.fromkeys(told, (0, 1e8)))
+        for cell in few:
+            least = needed * true[cell] if column == "dollars" else needed
+            assert widths[(column, *cell)] >= least - 1e-3
+    # What one person has was there to judge by.
+    assert frame["most"].isna().all()
+
+
+def test_a_policy_can_call_a_smaller_share_the_most():
+    exact = salaries()
+    declared = SALARIES | {"policy": {"dominance": 0.85}}
+    frame = protect_tables({"salaries": exact}, declared).tables["salaries"]
+    rule = frame.set_index(["school", "role"])["rule"]
+
+    assert rule["S1", "PSYCH"] != "dominated"
+
+
 def test_relations_are_tables_too():
     exact = golden()
     with duckdb.connect() as connection:

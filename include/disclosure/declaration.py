@@ -33,6 +33,11 @@ class Policy(_Strict):
     zeros: Literal["shown", "withheld"] = "shown"
     # Which cells are hidden to protect others: those of few people, or few cells.
     cost: Literal["people", "cells"] = "people"
+    # Money is told of at least so many persons, and not where one has such a share of it, or more.
+    minimum_persons: int = Field(default=3, ge=1)
+    dominance: float = Field(default=0.8, gt=0, le=1)
+    # A hidden amount of money keeps a range of this share of itself.
+    money: float = Field(default=0.1, gt=0, le=1)
     # A sum may miss its total by so much.
     tolerance: float = Field(default=0.5, ge=0)
     # Whether tables are protected at all if public numbers tell a hidden one.
@@ -81,6 +86,10 @@ class Table(_Strict):
     # A column of counts of people, and what it counts: tables of one measure share cells.
     count: str
     measure: str = ""
+    # Money, not people; `denominator` then counts the persons whose it is, and `largest` is a
+    # column of what the one has who has most of it.
+    is_money: bool = False
+    largest: str = ""
     # A column of counts that `count` is a part of (a rate's), and what that counts.
     denominator: str = ""
     denominator_measure: str = ""
@@ -104,6 +113,9 @@ class Table(_Strict):
             told["denominator_measure"] = told.get("denominator_measure") or told.get(
                 "denominator", ""
             )
+            # Money is no part of the people whose it is.
+            if told.get("is_money"):
+                told.setdefault("is_part", False)
         return told
 
 
@@ -124,11 +136,25 @@ class Declaration(_Strict):
                         f"tables.{name}: dimension {', '.join(unknown)} is not declared; "
                         f"there are {', '.join(self.dimensions) or 'none'}"
                     )
+            if table.largest and not table.is_money:
+                raise ValueError(
+                    f"tables.{name}: `largest` is about money; declare `is_money: true`, or leave "
+                    "it out"
+                )
             if table.denominator and table.denominator_measure == table.measure:
                 raise ValueError(
                     f"tables.{name}: count and denominator have the measure {table.measure!r}; "
                     "a part and its whole are two measures"
                 )
+        of_money = {table.measure: table.is_money for table in self.tables.values()}
+        for name, table in self.tables.items():
+            told = [(table.measure, table.is_money), (table.denominator_measure, False)]
+            for measure, is_money in told:
+                if measure and of_money.get(measure, is_money) != is_money:
+                    raise ValueError(
+                        f"tables.{name}: {measure!r} is money in one table and a count of people "
+                        "in another; give them two measures"
+                    )
         for name, dimension in self.dimensions.items():
             for tree in dimension.trees:
                 if isinstance(tree, dict):

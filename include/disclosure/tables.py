@@ -171,8 +171,8 @@ class _Cells:
     def _columns(self) -> None:
         for name, table in self.declared.tables.items():
             used = [
-                *table.dimensions.values(), table.count, table.denominator, *table.values,
-                *table.parents.values(),
+                *table.dimensions.values(), table.count, table.denominator, table.largest,
+                *table.values, *table.parents.values(),
             ]  # fmt: skip
             there = list(self.frames[name].columns)
             for column in dict.fromkeys(used):
@@ -266,8 +266,17 @@ class _Cells:
                         f"{self._where(name, row)}: no {dimension} in column {column!r}; expected "
                         "a member, or the dimension's total"
                     )
-            for column in filter(None, (table.count, table.denominator)):
+            for column in filter(None, (table.count, table.denominator, table.largest)):
                 self.numbers[name, column] = self._numbers(name, column)
+            if table.largest:
+                amount, largest = (
+                    self.numbers[name, column] for column in (table.count, table.largest)
+                )
+                for row in np.flatnonzero(largest > amount + SAME):
+                    self._wrong(
+                        f"{self._where(name, row)}: {table.largest} is more than {table.count}; "
+                        "expected what one person has of it. Correct it"
+                    )
             if table.denominator and table.is_part:
                 part, whole = (
                     self.numbers[name, column] for column in (table.count, table.denominator)
@@ -289,20 +298,21 @@ class _Cells:
         self._stop()
 
     def _numbers(self, name: str, column: str) -> np.ndarray:
-        told = self.frames[name][column]
+        table, told = self.declared.tables[name], self.frames[name][column]
+        is_amount = table.is_money and column != table.denominator
+        what = "an amount of money" if is_amount else "a number of people"
         found = pd.to_numeric(told, errors="coerce").to_numpy(float, na_value=np.nan)
         for row in np.flatnonzero(~np.isfinite(found)):
             raw = told.iat[row]
             is_empty = pd.isna(raw) or str(raw).strip() == ""
             self._wrong(
                 f"{self._where(name, row)}: {column} is {'empty' if is_empty else repr(raw)}; "
-                "expected a number of people, 0 or more. What is not known cannot be protected: "
+                f"expected {what}, 0 or more. What is not known cannot be protected: "
                 "give the number, or leave the row out of every table"
             )
         for row in np.flatnonzero(found < 0):
             self._wrong(
-                f"{self._where(name, row)}: {column} is negative; expected a number of people, "
-                "0 or more"
+                f"{self._where(name, row)}: {column} is negative; expected {what}, 0 or more"
             )
         return found
 
@@ -371,6 +381,8 @@ class _Cells:
         self.label = first[self.key].reset_index(drop=True)
         self.value = amounts.max().to_numpy(float)
         self.fixed = by_cell["is_public"].any().to_numpy()
+        amounts_of = {it.measure for it in self.declared.tables.values() if it.is_money}
+        self.is_money = self.label["measure"].isin(amounts_of).to_numpy()
         self.shows = {
             (name, role): rows.sort_values("row")["cell"].to_numpy()
             for (name, role), rows in told.groupby(["table", "role"])
@@ -530,17 +542,24 @@ class _Cells:
         public_rest = [self.fixed[base] and self.fixed[parts].all() for base, parts in rests]
         fixed = np.concatenate([self.fixed, np.zeros(len(rests), bool)])
         protected = ~np.concatenate([self.fixed, np.array(public_rest, bool)])
-        self.small = self._small(value)
+        is_money = np.concatenate([self.is_money, np.zeros(len(rests), bool)])
+        self.small = self._small(value) & ~is_money
         hidden = self.small & protected
+        for name in self.declared.tables:
+            for rule in self._money(name):
+                at = self.shows[name, "part"][rule]
+                hidden[at[~fixed[at]]] = True
         # What is counted among too few people is not told, whatever it is.
         for part, base in pairs:
             hidden[part] |= hidden[base] and not fixed[part]
-        need = np.full(len(value), float(policy.minimum_n))
+        of_money = np.maximum(policy.money * value, 0.01)
+        need = np.where(is_money, of_money, float(policy.minimum_n))
         need[virtual & ~hidden] = 0.0
         if policy.zeros == "shown":
             # Hidden with what they stand on, and no secret by themselves.
             need[np.abs(value) < SAME] = 0.0
-        cost = value + policy.minimum_n if policy.cost == "people" else np.ones(len(value))
+        people = np.where(is_money, 1.0, value + policy.minimum_n)
+        cost = people if policy.cost == "people" else np.ones(len(value))
         self.hidden = hidden
         self.system = System(
             value=value,
@@ -556,6 +575,21 @@ class _Cells:
             families=tuple(self.families),
         )
 
+    def _money(self, name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Which rows of a table are money of too few persons, of a small count of them, of one."""
+        table, policy = self.declared.tables[name], self.declared.policy
+        amount = self.numbers[name, table.count]
+        none = np.zeros(len(amount), bool)
+        if not table.is_money:
+            return none, none, none
+        persons = self.numbers.get((name, table.denominator), np.full(len(amount), np.inf))
+        largest = self.numbers.get((name, table.largest), np.full(len(amount), -np.inf))
+        return (
+            (persons > 0) & (persons < policy.minimum_persons),
+            self._small(persons),
+            (amount > 0) & (largest >= policy.dominance * amount),
+        )
+
     def as_told(self, choice: complementary.Choice) -> System:
         """The system of a reader to whom the rules say which hidden numbers are below n.
 
@@ -566,7 +600,11 @@ class _Cells:
         is_small, is_none = self.small, system.value < SAME
         need = np.where(is_small, min(LEFT, n - 2), LEFT)
         need[(system.need == 0) | choice.exposed | (system.virtual & ~is_small)] = 0.0
-        lower = np.where(is_small, np.minimum(1, system.value), np.where(is_none, 0, n))
+        is_money = np.append(self.is_money, np.zeros(system.cells - len(self.is_money), bool))
+        # What is said of money says nothing of how much it is.
+        need = np.where(is_money & (need > 0), system.need, need)
+        least = np.where(is_none | is_money, 0, n)
+        lower = np.where(is_small, np.minimum(1, system.value), least)
         return replace(
             system,
             lower=np.minimum(lower, system.value),
@@ -589,16 +627,25 @@ class _Cells:
             at = [self.rest_of[pair] for pair in zip(part.tolist(), base.tolist(), strict=True)]
             rest = self.small[np.array(at, int)]
         any_ = no_part | no_base
-        rule = np.select(
-            [self.public_rows[name], ~any_, self.small[part] & no_part, few, rest],
-            ["public", "shown", "small_count", "small_denominator", "small_complement"],
-            "complementary",
-        )
+        of_few, of_small, of_one = (it & no_part for it in self._money(name))
+        rules = {
+            "public": self.public_rows[name],
+            "shown": ~any_,
+            "few_persons": of_few,
+            "dominated": of_one,
+            "small_count": self.small[part] & no_part,
+            "small_denominator": few | of_small,
+            "small_complement": rest,
+        }
+        rule = np.select(list(rules.values()), list(rules), "complementary")
         frame[table.count] = _without(frame[table.count], no_part)
         if base is not None:
             frame[table.denominator] = _without(frame[table.denominator], no_base)
         for column in table.values:
             frame[column] = _without(frame[column], any_)
+        if table.largest:
+            # It was given to judge by; what one person has is told to nobody.
+            frame[table.largest] = _without(frame[table.largest], np.ones(len(frame), bool))
         frame["status"] = np.select(
             [~any_, rule == "complementary"],
             [Status.REPORTED.value, Status.COMPLEMENTARY.value],
@@ -706,7 +753,10 @@ def _counted(
             }
             for name, frame in shown.items()
         },
-        "visible": {"counts": share(np.ones(len(protected))), "people": share(cells.value)},
+        "visible": {
+            "counts": share(np.ones(len(protected))),
+            "people": share(np.where(cells.is_money, 0, cells.value)),
+        },
     }
 
 
