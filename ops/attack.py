@@ -450,6 +450,9 @@ class Attack:
         matrix = sparse.csr_array(self.columns[:, moving])
         matrix = matrix[np.flatnonzero(np.diff(matrix.indptr))]
         bounds = np.column_stack([self.lower[moving], self.upper[moving]])
+        if not matrix.shape[0]:
+            # No sum speaks of it.
+            return float(self.upper[at] - self.lower[at])
         goal = (moving == at).astype(float)
         ends = []
         for sign in (1, -1):

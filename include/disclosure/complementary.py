@@ -24,7 +24,7 @@ import numpy as np
 
 from include.disclosure import audit, bounds
 from include.disclosure.moves import Moves, can_hide, is_hopeless
-from include.disclosure.system import System
+from include.disclosure.system import SAME, System
 
 # Nothing is said about wider ranges than this many times the width needed.
 ENOUGH = audit.REACH
@@ -188,7 +188,7 @@ class _Proof:
                 return
             often = self.tries[cells].min()
             first = cells[self.tries[cells] == often]
-            free = (choice.hidden | system.virtual) & ~choice.known & ~system.fixed
+            free = self._free()
             seed = int(first[0])
             if often != CHEAP and self._is_hopeless(seed, free, NEAR):
                 continue
@@ -208,7 +208,7 @@ class _Proof:
         return found
 
     def _give_up(self, failed: np.ndarray) -> None:
-        """Hide the zeros around cells that nothing else helps; where there are none: exposed.
+        """Hide zeros for those cells that nothing else helps; whom that does not help: exposed.
 
         Around those of which it is not certain that nothing helps, everything is hidden before.
         """
@@ -216,19 +216,47 @@ class _Proof:
         cells = np.flatnonzero(failed)
         lost = cells[self.tries[cells] == LOST]
         around = system.cells_of(system.equations_of(lost))
-        around = around[can_hide(system, choice.hidden, around)]
-        new = _hide(system, choice, np.union1d(around, self._zeros_around(cells)))
-        helped = np.isin(cells, system.cells_of(system.equations_of(new)))
-        self.tries[cells[helped]] = self.start
+        new = _hide(system, choice, around[can_hide(system, choice.hidden, around)])
+        is_left = np.ones(len(cells), bool)
+        if len(new):
+            is_left = ~np.isin(cells, system.cells_of(system.equations_of(new)))
+            self.tries[cells[~is_left]] = self.start
+            close(system, choice, system.equations_of(new))
         exposed = np.zeros(system.cells, bool)
-        exposed[cells[~helped]] = True
+        for cell in cells[is_left].tolist():
+            exposed[cell] = not self._zeros_help(cell)
         choice.exposed |= exposed
         unknown = choice.hidden & ~choice.known
         choice.known |= audit.recoverable(system, unknown, exposed & unknown) & exposed
-        close(system, choice, system.equations_of(np.union1d(cells, new)))
+        close(system, choice, system.equations_of(cells))
 
-    def _zeros_around(self, cells: np.ndarray) -> np.ndarray:
-        return _zeros(self.system, self.choice, self.system.equations_of(cells))
+    def _zeros_help(self, cell: int) -> bool:
+        """Help one cell with zeros as well, those nearby and then those farther away."""
+        system, choice = self.system, self.choice
+        for size in () if choice.beside_public[cell] else (*NEAR, FAR):
+            free, zeros = self._free(), self._zeros()
+            if size < FAR and is_hopeless(self.plain, free, cell, size, zeros):
+                return False
+            how = TRIES[-1] | {"size": size, "zeros": zeros}
+            found = self.shown.open(free, choice.coded, choice.plain, np.array([cell]), **how)
+            _uncode(system, choice, found.uncode)
+            if len(found.hide):
+                close(system, choice, system.equations_of(_hide(system, choice, found.hide)))
+            if self.shown.are_wide(cell):
+                return True
+        return False
+
+    def _free(self) -> np.ndarray:
+        """What moves for nothing."""
+        system, choice = self.system, self.choice
+        return (choice.hidden | system.virtual) & ~choice.known & ~system.fixed
+
+    def _zeros(self) -> np.ndarray:
+        """The zeros that are shown and may be hidden where nothing else helps."""
+        system, choice = self.system, self.choice
+        return ~(choice.hidden | system.virtual | system.fixed | choice.beside_public) & (
+            system.value - system.lower <= SAME
+        )
 
 
 def _squeeze(system: System, choice: Choice) -> None:

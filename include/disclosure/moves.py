@@ -77,6 +77,7 @@ class Moves:
         is_alone: bool,
         is_both: bool,
         worth: float,
+        zeros: np.ndarray | None = None,
     ) -> Opening:
         """Give some cells the width that they need, at the least price.
 
@@ -85,10 +86,11 @@ class Moves:
         `is_alone` others of them that are near, as far as about `size` cells can help; what that
         shows is kept. A cell may
         move up and, with `is_both`, down as well: that takes less, and longer to find. What one
-        step of it is `worth` is the most that is paid for it.
+        step of it is `worth` is the most that is paid for it. Of the zeros, those that are named
+        may be hidden as well.
         """
         seed = int(cells[0])
-        at, is_near = _around(self.system, free, seed, size)
+        at, is_near = _around(self.system, free, seed, size, zeros)
         program = _Program(self.system, free, coded, plain, at)
         chosen = program.points.apart(np.isin(at, cells) & is_near, self._random)
         most = 0 if is_alone else len(at) // APART
@@ -109,14 +111,17 @@ class Moves:
 
 
 def _around(
-    system: System, free: np.ndarray, seed: int, size: int
+    system: System, free: np.ndarray, seed: int, size: int, zeros: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """The cells that may move nearest to one, about so many, and which have others around them."""
     inside = np.array([seed])
     new, inner = inside, inside
     while len(new):
         cells = system.cells_of(system.equations_of(new))
-        cells = cells[free[cells] | can_hide(system, free, cells)]
+        may = free[cells] | can_hide(system, free, cells)
+        if zeros is not None:
+            may |= zeros[cells]
+        cells = cells[may]
         new = np.setdiff1d(cells, inside, assume_unique=True)
         if len(inside) + len(new) > size and len(inside) > len(inner):
             break
@@ -124,13 +129,19 @@ def _around(
     return inside, np.isin(inside, inner if len(new) else inside)
 
 
-def is_hopeless(system: System, may_move: np.ndarray, cell: int, size: int) -> bool:
+def is_hopeless(
+    system: System,
+    may_move: np.ndarray,
+    cell: int,
+    size: int,
+    zeros: np.ndarray | None = None,
+) -> bool:
     """Whether one cell stays too narrow whatever else is hidden, as far as sums near it say.
 
-    `may_move` are the cells that are hidden already. The sums, of about `size` cells, are fewer
-    than there are: a yes is certain, a no is not.
+    `may_move` are the cells that are hidden already, `zeros` those that may be as well. The sums,
+    of about `size` cells, are fewer than there are: a yes is certain, a no is not.
     """
-    at, is_inner = _around(system, may_move, cell, size)
+    at, is_inner = _around(system, may_move, cell, size, zeros)
     # No sum in which something else may move as well.
     matrix = audit.restricted(system, at)[
         np.isin(system.equations_of(at), system.equations_of(at[is_inner]))
