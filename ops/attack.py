@@ -42,6 +42,14 @@ OVERLAPPING = ("program", "career_cluster", "special_population")
 TWO = ("economic", "english_learner", "disability", "homeless", "foster", "military", "migrant",
        "gifted", "sex")  # fmt: skip
 
+# Nearly the same people.
+SAME = (
+    ("membership", "average_daily_membership"),
+    ("membership", "attendance_eligible"),
+    ("membership", "finance_pupils"),
+    ("membership_9_12", "grade_9_12_students"),
+)
+
 
 @dataclass
 class Numbers:
@@ -80,12 +88,10 @@ class Findings:
     hidden: int
     told: np.ndarray
     recovered: np.ndarray
+    # Worked out as well, and part of fewer than n people, who are public.
+    narrowed: np.ndarray
     measured: int
     narrow: np.ndarray
-
-    @property
-    def leaks(self) -> int:
-        return len(self.told) + len(self.recovered) + len(self.narrow)
 
 
 # ------------------------------------------------------------------------------------ what is said
@@ -267,6 +273,8 @@ def _sums(names, index, places, value, is_money, minimum_n) -> tuple[pd.DataFram
     leas = names[names["org_level"] == "LEA"]
     of_state = leas["school_year"].map(states.set_index("school_year")["org_id"])
     add("districts", leas, org_level="SEA", org_id=of_state)
+    for one, other in SAME:
+        add(f"same as {other}", names[names["measure"] == other], measure=one)
     sums = pd.concat(found, ignore_index=True)
     sums["equation"] = sums.groupby(["family", "kind", "total"]).ngroup()
     wholes = sums.drop_duplicates("equation").sort_values("equation")
@@ -326,6 +334,18 @@ def _release(told: pd.DataFrame, index, numbers: Numbers) -> tuple[Release, Rele
     release = Release(_with_rests(numbers, known), lower, upper)
     alone = known | ~(why | numbers.is_small)
     return release, Release(_with_rests(numbers, alone), lower, upper)
+
+
+def _of_few(numbers: Numbers) -> np.ndarray:
+    """What is a part of a public number below n: of that one, fewer than n numbers are left."""
+    rest = np.flatnonzero(numbers.is_rest)
+    found = np.zeros(len(numbers.exact), bool)
+    rows = numbers.matrix[numbers.matrix.shape[0] - len(rest) :].tocoo()
+    base = np.full(len(rest), -1)
+    base[rows.row[rows.data < 0]] = rows.col[rows.data < 0]
+    few = numbers.is_public[base] & (numbers.exact[base] < numbers.minimum_n - CLOSE)
+    found[rows.col[few[rows.row] & (rows.data > 0)]] = True
+    return found
 
 
 def _unbounded(numbers: Numbers) -> tuple[np.ndarray, np.ndarray]:
@@ -481,6 +501,7 @@ def attack(numbers: Numbers, release: Release, measured: int = MEASURED) -> Find
     told = np.flatnonzero(asked & release.told)
     recovered = solver.recovered()
     recovered = recovered[asked[recovered]]
+    is_open = ~_of_few(numbers)[recovered]
     left = np.setdiff1d(np.flatnonzero(asked & ~release.told), recovered)
     left = np.sort(np.random.default_rng(0).permutation(left)[:measured])
     narrow = [
@@ -488,7 +509,9 @@ def attack(numbers: Numbers, release: Release, measured: int = MEASURED) -> Find
         if solver.width(cell, n) < n - CLOSE and public.width(cell, n) >= n - CLOSE
     ]  # fmt: skip
     hidden = int((~release.told & ~numbers.is_rest & np.isfinite(numbers.exact)).sum())
-    return Findings(hidden, told, recovered, len(left), np.array(narrow, int))
+    return Findings(
+        hidden, told, recovered[is_open], recovered[~is_open], len(left), np.array(narrow, int)
+    )
 
 
 def compare(state: str, build: str, measured: int = MEASURED) -> pd.DataFrame:
@@ -507,6 +530,7 @@ def compare(state: str, build: str, measured: int = MEASURED) -> pd.DataFrame:
             "hidden": [it.hidden for it in found.values()],
             "told": [len(it.told) for it in found.values()],
             "worked out": [len(it.recovered) for it in found.values()],
+            "of few, public": [len(it.narrowed) for it in found.values()],
             "measured": [it.measured for it in found.values()],
             "known too closely": [len(it.narrow) for it in found.values()],
         },

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 
 from include import disclosure, warehouse
+from ops import attack
 from tests import pipeline
 from tests.recomputation import north_carolina, reviews
 from tests.recomputation.reviews import Number, State
@@ -252,9 +253,25 @@ def test_the_order_of_need_is_one_order(marts):
         assert scores == sorted(scores, reverse=True)
 
 
-def test_what_is_published_of_a_review_is_what_is_published_of_its_metrics(build):
+@pytest.fixture(scope="module")
+def protected(build) -> str:
+    return disclosure.protect("nc", build)
+
+
+def test_no_small_count_of_north_carolina_can_be_worked_out_by_who_has_a_solver(protected):
+    """Counts that public figures tell, or nearly, are the policy's: the report says how many."""
+    found = attack.compare("nc", protected, measured=100)
+    published = found.loc["as published"]
+
+    assert published["small"] > 10_000
+    assert published["measured"] == 100
+    assert published[["told", "worked out", "known too closely"]].tolist() == [0, 0, 0]
+    assert found.loc["small counts alone", "worked out"] > 1_000
+    assert found.loc["by hand", "worked out"] > 10
+
+
+def test_what_is_published_of_a_review_is_what_is_published_of_its_metrics(build, protected):
     """What the state's policy hides, a review does not tell."""
-    disclosure.protect("nc", build)
     with duckdb.connect(str(disclosure.protected("nc", build)), read_only=True) as told:
         told.execute(f"attach '{warehouse.path('nc', build)}' as exact (read_only)")
         lost, hidden, differing = told.execute(
