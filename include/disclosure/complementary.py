@@ -24,7 +24,7 @@ import numpy as np
 
 from include.disclosure import audit, bounds
 from include.disclosure.moves import Moves, can_hide, is_hopeless
-from include.disclosure.system import SAME, System
+from include.disclosure.system import System
 
 # Nothing is said about wider ranges than this many times the width needed.
 ENOUGH = audit.REACH
@@ -181,7 +181,6 @@ class _Proof:
 
         Who is not helped is tried better, unless it is certain that nothing helps it.
         """
-        system, choice = self.system, self.choice
         while True:
             cells = cells[~self.shown.are_wide(cells) & (self.tries[cells] < LOST)]
             if not len(cells):
@@ -192,14 +191,18 @@ class _Proof:
             seed = int(first[0])
             if often != CHEAP and self._is_hopeless(seed, free, NEAR):
                 continue
-            found = self.shown.open(free, choice.coded, choice.plain, first, **TRIES[often])
-            self.tries[found.asked] += 1
+            self.tries[self._help(first, free, **TRIES[often])] += 1
             if self.tries[seed] == LOST and not self.shown.are_wide(seed):
                 self._is_hopeless(seed, free, [FAR])
-            _uncode(system, choice, found.uncode)
-            if len(found.hide):
-                new = _hide(system, choice, found.hide)
-                close(system, choice, system.equations_of(new))
+
+    def _help(self, cells: np.ndarray, free: np.ndarray, **how) -> np.ndarray:
+        """Hide what a program finds for some cells. Returns those that it was asked to help."""
+        system, choice = self.system, self.choice
+        found = self.shown.open(free, choice.coded, choice.plain, cells, **how)
+        _uncode(system, choice, found.uncode)
+        if len(found.hide):
+            close(system, choice, system.equations_of(_hide(system, choice, found.hide)))
+        return found.asked
 
     def _is_hopeless(self, cell: int, free: np.ndarray, sizes: Sequence[int]) -> bool:
         found = any(is_hopeless(self.plain, free, cell, size) for size in sizes)
@@ -232,16 +235,11 @@ class _Proof:
 
     def _zeros_help(self, cell: int) -> bool:
         """Help one cell with zeros as well, those nearby and then those farther away."""
-        system, choice = self.system, self.choice
-        for size in () if choice.beside_public[cell] else (*NEAR, FAR):
-            free, zeros = self._free(), self._zeros()
+        for size in () if self.choice.beside_public[cell] else (*NEAR, FAR):
+            free, zeros = self._free(), _hidden_last(self.system, self.choice, slice(None))
             if size < FAR and is_hopeless(self.plain, free, cell, size, zeros):
                 return False
-            how = TRIES[-1] | {"size": size, "zeros": zeros}
-            found = self.shown.open(free, choice.coded, choice.plain, np.array([cell]), **how)
-            _uncode(system, choice, found.uncode)
-            if len(found.hide):
-                close(system, choice, system.equations_of(_hide(system, choice, found.hide)))
+            self._help(np.array([cell]), free, **TRIES[-1] | {"size": size, "zeros": zeros})
             if self.shown.are_wide(cell):
                 return True
         return False
@@ -250,13 +248,6 @@ class _Proof:
         """What moves for nothing."""
         system, choice = self.system, self.choice
         return (choice.hidden | system.virtual) & ~choice.known & ~system.fixed
-
-    def _zeros(self) -> np.ndarray:
-        """The zeros that are shown and may be hidden where nothing else helps."""
-        system, choice = self.system, self.choice
-        return ~(choice.hidden | system.virtual | system.fixed | choice.beside_public) & (
-            system.value - system.lower <= SAME
-        )
 
 
 def _squeeze(system: System, choice: Choice) -> None:
@@ -329,13 +320,18 @@ def close(system: System, choice: Choice, pending: np.ndarray) -> None:
 
 
 def _zeros(system: System, choice: Choice, equations: np.ndarray) -> np.ndarray:
-    """The zeros of some equations, to be hidden where nothing else can be.
+    """The zeros of some equations, to be hidden where nothing else can be."""
+    cells = system.cells_of(equations)
+    return cells[_hidden_last(system, choice, cells)]
+
+
+def _hidden_last(system: System, choice: Choice, cells: np.ndarray | slice) -> np.ndarray:
+    """Which of some cells may be hidden where nothing else helps, zeros or not.
 
     Not beside public numbers: there it is these that tell, and zeros are mostly known besides.
     """
-    cells = system.cells_of(equations)
-    cells = cells[~choice.hidden[cells] & ~system.fixed[cells] & ~system.virtual[cells]]
-    return cells[~choice.beside_public[cells]]
+    told = choice.hidden[cells] | system.fixed[cells] | system.virtual[cells]
+    return ~(told | choice.beside_public[cells])
 
 
 def _uncode(system: System, choice: Choice, cells: np.ndarray) -> bool:

@@ -84,10 +84,9 @@ class Moves:
         `free` are the cells that move for nothing, `coded` those of them of which a range is told,
         and `plain` the bounds without it. The first of the `cells` is helped, and unless it
         `is_alone` others of them that are near, as far as about `size` cells can help; what that
-        shows is kept. A cell may
-        move up and, with `is_both`, down as well: that takes less, and longer to find. What one
-        step of it is `worth` is the most that is paid for it. Of the zeros, those that are named
-        may be hidden as well.
+        shows is kept. A cell may move up and, with `is_both`, down as well: that takes less, and
+        longer to find. What one step of it is `worth` is the most that is paid for it. Of the
+        zeros, those that are named may be hidden as well.
         """
         seed = int(cells[0])
         at, is_near = _around(self.system, free, seed, size, zeros)
