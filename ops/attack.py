@@ -39,9 +39,6 @@ PEOPLE = ("students", "full-time equivalents", "employers")
 MONEY = ("US dollars per pupil", "hours per place", "points per student")
 # Groups that overlap make no sum; of these, some do not.
 OVERLAPPING = ("program", "career_cluster", "special_population")
-TWO = ("economic", "english_learner", "disability", "homeless", "foster", "military", "migrant",
-       "gifted", "sex")  # fmt: skip
-
 # Nearly the same people.
 SAME = (
     ("membership", "average_daily_membership"),
@@ -155,12 +152,14 @@ def _counts(connection: duckdb.DuckDBPyConnection, fact: str, public: tuple[str,
 def _number(rows: pd.DataFrame, names: pd.MultiIndex) -> tuple[np.ndarray, np.ndarray]:
     """The cells of each row's part and base; -1 for none."""
     part = names.get_indexer(pd.MultiIndex.from_frame(rows[KEY]))
-    base = rows.drop(columns=["measure", "member"]).rename(
-        columns={"base_of": "measure", "base_group": "member"}
-    )
-    return part, np.where(rows["is_people"], -1, names.get_indexer(
-        pd.MultiIndex.from_frame(base[KEY].fillna(""))
-    ))  # fmt: skip
+    base = names.get_indexer(pd.MultiIndex.from_frame(_bases(rows).fillna("")))
+    return part, np.where(rows["is_people"], -1, base)
+
+
+def _bases(rows: pd.DataFrame) -> pd.DataFrame:
+    """The keys of what the rows' numbers are of."""
+    others = rows.drop(columns=["measure", "member"])
+    return others.rename(columns={"base_of": "measure", "base_group": "member"})[KEY]
 
 
 def read(state: str, build: str) -> tuple[Numbers, Release, Release]:
@@ -179,11 +178,8 @@ def read(state: str, build: str) -> tuple[Numbers, Release, Release]:
             "select distinct school_year, org_level, org_id, parent_org_id "
             "from exact.marts.dim_organization order by all"
         ).df()
-    base = exact.loc[~exact["is_people"] & exact["base_of"].notna()]
-    base = base.drop(columns=["measure", "member"]).rename(
-        columns={"base_of": "measure", "base_group": "member"}
-    )
-    keys = pd.concat([exact[KEY], base[KEY]]).drop_duplicates().sort_values(KEY)
+    base = _bases(exact[~exact["is_people"] & exact["base_of"].notna()])
+    keys = pd.concat([exact[KEY], base]).drop_duplicates().sort_values(KEY)
     index = pd.MultiIndex.from_frame(keys)
     numbers = _numbers(exact, keys.reset_index(drop=True), index, places, policy.minimum_n)
     release, first = _release(told, index, numbers)
@@ -219,14 +215,12 @@ def _numbers(exact, names, index, places, minimum_n) -> Numbers:
     rest = cells + np.arange(len(pairs))
     left = value[pairs["base"]] - value[pairs["part"]]
     total = np.concatenate([value, left])
-    count = len(rows)
+    many = len(family)
     entries = [
-        np.concatenate([rows["equation"], count + np.tile(np.arange(len(pairs)), 3)]),
+        np.concatenate([rows["equation"], many + np.tile(np.arange(len(pairs)), 3)]),
         np.concatenate([rows["cell"], pairs["part"], rest, pairs["base"]]),
         np.concatenate([rows["weight"], np.repeat([1.0, 1.0, -1.0], len(pairs))]),
     ]
-    many = len(family)
-    entries[0][len(rows) :] += many - count
     matrix = sparse.csr_array(
         (entries[2], (entries[0].astype(int), entries[1].astype(int))),
         (many + len(pairs), len(total)),
@@ -488,15 +482,23 @@ class Attack:
         return -ends[1] - ends[0]
 
 
-def attack(numbers: Numbers, release: Release, measured: int = MEASURED) -> Findings:
-    """What can be known of small counts, that public figures alone do not tell."""
-    n = float(numbers.minimum_n)
-    # What public figures tell is the policy's, and counted in the release's own report.
+def of_public(numbers: Numbers) -> tuple[Attack, np.ndarray]:
+    """An attack with public figures alone, and the small counts that these do not tell.
+
+    What they tell is the policy's, and counted in the release's own report.
+    """
     told = _with_rests(numbers, numbers.is_public & ~numbers.is_rest)
     public = Attack(numbers, Release(told, *_unbounded(numbers)))
-    given = np.zeros(len(numbers.exact), bool)
-    given[public.recovered()] = True
-    asked = numbers.is_small & ~given
+    asked = numbers.is_small.copy()
+    asked[public.recovered()] = False
+    return public, asked
+
+
+def attack(
+    numbers: Numbers, release: Release, public: Attack, asked: np.ndarray, measured: int
+) -> Findings:
+    """What can be known of the `asked` counts that `public` figures alone do not tell."""
+    n = float(numbers.minimum_n)
     solver = Attack(numbers, release)
     told = np.flatnonzero(asked & release.told)
     recovered = solver.recovered()
@@ -522,7 +524,8 @@ def compare(state: str, build: str, measured: int = MEASURED) -> pd.DataFrame:
         "by hand": by_hand(numbers, first),
         "small counts alone": small_alone(numbers),
     }
-    found = {name: attack(numbers, way, measured) for name, way in ways.items()}
+    public, asked = of_public(numbers)
+    found = {name: attack(numbers, way, public, asked, measured) for name, way in ways.items()}
     return pd.DataFrame(
         {
             "numbers": len(numbers.names),
