@@ -265,12 +265,17 @@ class Disclosure(Strict):
     @property
     def greatest_n(self) -> int:
         """What every count is below that is withheld for being small."""
-        return max([self.minimum_n, *(self.of(metric).minimum_n for metric in self.metrics)])
+        return max([self.minimum_n, *self.other_n.values()])
+
+    @property
+    def other_n(self) -> dict[str, int]:
+        """The minimum n of each metric that has another than the state's."""
+        own = {metric: self.of(metric).minimum_n for metric in self.metrics}
+        return {metric: n for metric, n in own.items() if n != self.minimum_n}
 
     def withheld(self) -> str:
         """The counts that are withheld for being small, in words: `1 to 9`."""
-        own = {metric: self.of(metric).minimum_n for metric in self.metrics}
-        others = [f"of {metric} 1 to {n - 1}" for metric, n in own.items() if n != self.minimum_n]
+        others = [f"of {metric} 1 to {n - 1}" for metric, n in self.other_n.items()]
         return "; ".join([f"1 to {self.minimum_n - 1}", *others])
 
 

@@ -56,12 +56,21 @@ def shown(
     facts: list[dict[str, Any]],
     policy: Disclosure = NOTHING_PUBLIC,
     largest: dict[str, float] | None = None,
+    district: str | None = None,
 ) -> list[dict[str, Any]]:
-    """The facts as the policy lets them out, in the order in which they were given."""
+    """The facts as the policy lets them out, in the order in which they were given.
+
+    Schools are those of the `district`, or each by itself.
+    """
     with duckdb.connect() as connection:
         builds.insert(connection, facts, largest)
         kinds = {metric: model.KINDS[unit] for metric, unit in builds.UNITS.items()}
         connection.execute(f"create table organizations as {organizations(facts)}")
+        if district:
+            connection.execute("alter table organizations add column parent_org_id varchar")
+            connection.execute(
+                "update organizations set parent_org_id = ? where org_level = 'SCH'", [district]
+            )
         decide.decide(connection, "intermediate", "organizations", policy, kinds, "protected")
         found = connection.execute("select * from protected")
         names = [column[0] for column in found.description]
@@ -152,20 +161,9 @@ def test_a_hidden_count_keeps_the_range_that_its_own_metric_asks_for():
     policy = Disclosure(metrics={"membership": {"minimum_n": 20}}, rate_coding="none")
     # With the state's own n, the twelve beside the two are enough.
     counts = {"S1": 2, "S2": 12, "S3": 40, "S4": 60}
-    with duckdb.connect() as connection:
-        builds.insert(
-            connection,
-            [fact("membership", numerator=n, org_id=name) for name, n in counts.items()]
-            + [fact("membership", numerator=sum(counts.values()), org_level="LEA", org_id="L1")],
-        )
-        kinds = {metric: model.KINDS[unit] for metric, unit in builds.UNITS.items()}
-        connection.execute(
-            "create table organizations as select distinct state, school_year, org_level, org_id, "
-            "case when org_level = 'SCH' then 'L1' end as parent_org_id "
-            "from intermediate.int_base_metrics"
-        )
-        decide.decide(connection, "intermediate", "organizations", policy, kinds, "protected")
-        told_of = dict(connection.execute("select org_id, rule from protected").fetchall())
+    facts = [fact("membership", numerator=n, org_id=name) for name, n in counts.items()]
+    facts += [fact("membership", numerator=sum(counts.values()), org_level="LEA", org_id="L1")]
+    told_of = {row["org_id"]: row["rule"] for row in shown(facts, policy, district="L1")}
 
     assert told_of == {
         "S1": "small_count", "S2": "small_count", "S3": "complementary", "S4": "shown",
@@ -196,36 +194,19 @@ def test_money_that_is_hidden_cannot_be_had_by_subtraction_though_the_pupils_are
     )
     counts = {"A": 20, "B": 100, "C": 200, "D": 300}
     dollars = {name: 9000.0 * n for name, n in counts.items()}
-    district = {"org_level": "LEA", "org_id": "L"}
-    with duckdb.connect() as connection:
-        builds.insert(
-            connection,
-            [
-                fact("ppe_total", numerator=dollars[name], denominator=n, org_id=name)
-                for name, n in counts.items()
-            ]
-            + [
-                fact(
-                    "ppe_total",
-                    numerator=sum(dollars.values()),
-                    denominator=sum(counts.values()),
-                    **district,
-                )
-            ],
+    counts["L"], dollars["L"] = sum(counts.values()), sum(dollars.values())
+    facts = [
+        fact(
+            "ppe_total",
+            numerator=dollars[name],
+            denominator=counts[name],
+            org_id=name,
+            org_level="LEA" if name == "L" else "SCH",
         )
-        kinds = {metric: model.KINDS[unit] for metric, unit in builds.UNITS.items()}
-        connection.execute(
-            "create table organizations as select distinct state, school_year, org_level, org_id, "
-            "case when org_level = 'SCH' then 'L' end as parent_org_id "
-            "from intermediate.int_base_metrics"
-        )
-        decide.decide(connection, "intermediate", "organizations", policy, kinds, "protected")
-        hidden = [
-            org
-            for (org,) in connection.execute(
-                "select org_id from protected where value is null order by org_id"
-            ).fetchall()
-        ]
+        for name in counts
+    ]
+    rows = shown(facts, policy, district="L")
+    hidden = sorted(row["org_id"] for row in rows if row["value"] is None)
 
     assert hidden[0] == "A"
     assert len(hidden) > 1

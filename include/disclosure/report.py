@@ -62,7 +62,7 @@ def _share(part: float, whole: float) -> float | None:
 def page(title: str, told: Mapping[str, Any], policy: Disclosure) -> str:
     """The report as Markdown, from a record."""
     audit, visible = told["audit"], told["visible"]
-    n = "their n" if ";" in policy.withheld() else policy.minimum_n
+    n = "their n" if policy.other_n else policy.minimum_n
 
     def percent(share: float | None) -> str:
         return "none to show" if share is None else f"{100 * share:.1f} %"
