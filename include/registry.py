@@ -408,7 +408,8 @@ def read(file: Path) -> State:
         state = State(**told)
     except ValidationError as error:
         wrong = "; ".join(
-            f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in error.errors()
+            f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg'].removeprefix('Value error, ')}"
+            for e in error.errors()
         )
         raise BadDeclaration(f"{file.name}: {wrong}") from None
     except (yaml.YAMLError, AttributeError, TypeError) as error:
