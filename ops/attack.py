@@ -5,7 +5,8 @@
 The build that was protected last is read as readers get it, and the exact one to know what they
 look for. Sums between counts are found anew, from the columns of fct_metric, and nothing of the
 engine is used. Readers are taken to know by how much each sum misses, which metrics are public, and
-all that those tell.
+all that those tell. Where a sum falls short because parts of it have no row, what these count is
+looked for like any other number.
 
 Three ways to protect the same numbers are attacked: as published; **by hand**, where the next
 smallest number of every row and column with one hidden number, or with fewer than n people hidden,
@@ -35,6 +36,8 @@ AROUND = 400
 NOTHING = 1e-6
 # Fewer units is close enough: values come from divisions.
 CLOSE = 1e-3
+# A sum that is short of so much lacks somebody.
+SOMEBODY = 0.5
 PEOPLE = ("students", "full-time equivalents", "employers")
 MONEY = ("US dollars per pupil", "hours per place", "points per student")
 # Groups that overlap make no sum; of these, some do not.
@@ -52,7 +55,8 @@ SAME = (
 class Numbers:
     """Every count and sum of money of a build, and the sums between them.
 
-    Cells 0 .. n-1; `matrix @ exact = gap`. A cell is also what is left of a rate's denominator.
+    Cells 0 .. n-1; `matrix @ exact = gap`. A cell is also what parts without a row count together,
+    and what is left of a rate's denominator.
     """
 
     names: pd.DataFrame
@@ -62,6 +66,8 @@ class Numbers:
     is_money: np.ndarray
     # No row shows it: it is known where both of its rate are.
     is_rest: np.ndarray
+    # No row shows it: it is what is left of a sum.
+    is_absent: np.ndarray
     # What public metrics tell.
     is_public: np.ndarray
     # Counts that nobody may know: few people, in some row that is not public.
@@ -207,14 +213,13 @@ def _numbers(exact, names, index, places, minimum_n) -> Numbers:
         ok = (at >= 0) & amount.notna().to_numpy()
         public[at[ok & open_]] = True
         is_protected[at[ok & ~open_]] = True
-    rows, family = _sums(names, index, places, value, is_money, minimum_n)
+    rows, family, left = _sums(names, index, places, value, is_money, minimum_n)
     is_rate = exact["is_rate"].to_numpy() & (part >= 0) & (base >= 0) & (part != base)
     is_rate &= value[part] <= value[base] + CLOSE
     pairs = pd.DataFrame({"part": part, "base": base, "open": open_})[is_rate]
     pairs = pairs.groupby(["part", "base"], as_index=False)["open"].all()
-    rest = cells + np.arange(len(pairs))
-    left = value[pairs["base"]] - value[pairs["part"]]
-    total = np.concatenate([value, left])
+    rest = cells + len(left) + np.arange(len(pairs))
+    total = np.concatenate([value, left, value[pairs["base"]] - value[pairs["part"]]])
     many = len(family)
     entries = [
         np.concatenate([rows["equation"], many + np.tile(np.arange(len(pairs)), 3)]),
@@ -225,69 +230,92 @@ def _numbers(exact, names, index, places, minimum_n) -> Numbers:
         (entries[2], (entries[0].astype(int), entries[1].astype(int))),
         (many + len(pairs), len(total)),
     )
-    is_rest = np.arange(len(total)) >= cells
-    public = np.concatenate([public, public[pairs["part"]] & public[pairs["base"]]])
-    protected = np.concatenate([is_protected, ~pairs["open"].to_numpy()])
-    money = np.concatenate([is_money, np.zeros(len(pairs), bool)])
+    is_rest = np.arange(len(total)) >= cells + len(left)
+    is_absent = (np.arange(len(total)) >= cells) & ~is_rest
+    # As much a secret as the parts that have a row.
+    of = rows[rows["cell"] >= cells].merge(rows[rows["cell"] < cells], on="equation")
+    missing = np.zeros(len(left), bool)
+    np.logical_or.at(missing, of["cell_x"] - cells, is_protected[of["cell_y"]])
+    none = np.zeros(len(left), bool)
+    public = np.concatenate([public, none, public[pairs["part"]] & public[pairs["base"]]])
+    protected = np.concatenate([is_protected, missing, ~pairs["open"].to_numpy()])
+    money = np.concatenate([is_money, none, np.zeros(len(pairs), bool)])
     few = (total > CLOSE) & (total < minimum_n - CLOSE)
     return Numbers(
         names, total, matrix, np.concatenate([family, np.full(len(pairs), "rest")]), money,
-        is_rest, public, few & ~money & protected & ~public, minimum_n,
+        is_rest, is_absent, public, few & ~money & protected & ~public, minimum_n,
     )  # fmt: skip
 
 
-def _sums(names, index, places, value, is_money, minimum_n) -> tuple[pd.DataFrame, np.ndarray]:
-    """The sums that hold, or miss by fewer than n people: entries, and the family of each."""
+def _sums(
+    names, index, places, value, is_money, minimum_n
+) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+    """The sums that hold, miss by fewer than n people, or lack parts that have no row.
+
+    Entries, the family of each sum, and what the absent parts count, numbered after the cells.
+    """
     names = names.assign(cell=np.arange(len(names)))
     names[["category", "value"]] = names["member"].str.split("|", n=1, expand=True)
     found = []
 
-    def add(family: str, parts: pd.DataFrame, **total) -> None:
+    def add(family: str, parts: pd.DataFrame, could=None, **total) -> None:
         whole = index.get_indexer(pd.MultiIndex.from_frame(parts.assign(**total)[KEY].fillna("")))
         kept = whole >= 0
         found.append(pd.DataFrame({
             "family": family, "kind": parts["category"][kept].to_numpy(),
             "total": whole[kept], "cell": parts["cell"].to_numpy()[kept],
+            "could": 0 if could is None else could.to_numpy()[kept],
         }))  # fmt: skip
+
+    def many(parts: pd.DataFrame, within: list[str], what: str) -> pd.Series:
+        """How many parts such a sum could have."""
+        return parts.groupby(["measure", "school_year", *within])[what].transform("nunique")
 
     crossed = names["category"].str.contains("*", regex=False)
     plain = names[~crossed & (names["category"] != "all")]
-    add("category", plain[~plain["category"].isin(OVERLAPPING)], member="all|all")
-    both = names[crossed]
+    plain = plain[~plain["category"].isin(OVERLAPPING)]
+    here = ["org_level", "category"]
+    add("category", plain, many(plain, here, "member"), member="all|all")
+    both = names[crossed].copy()
+    both["sides"] = [
+        [f"{one}|{two}" for one, two in zip(category.split("*"), member.split("*"), strict=True)]
+        for category, member in zip(both["category"], both["value"], strict=True)
+    ]
     for side in (0, 1):
-        of = [
-            f"{category.split('*')[side]}|{member.split('*')[side]}"
-            for category, member in zip(both["category"], both["value"], strict=True)
-        ]
-        add(f"crossing {side}", both, member=of)
+        both["other"] = both["sides"].str[1 - side]
+        could = many(both, here, "other")
+        add(f"crossing {side}", both, could, member=both["sides"].str[side])
     above = names.merge(places, on=["school_year", "org_level", "org_id"], how="left")
     schools = above[(above["org_level"] == "SCH") & (above["parent_org_id"] != above["org_id"])]
-    add("schools", schools, org_level="LEA", org_id=schools["parent_org_id"])
+    could = many(schools, ["parent_org_id"], "org_id")
+    add("schools", schools, could, org_level="LEA", org_id=schools["parent_org_id"])
     states = places[places["org_level"] == "SEA"].drop_duplicates("school_year")
     leas = names[names["org_level"] == "LEA"]
     of_state = leas["school_year"].map(states.set_index("school_year")["org_id"])
-    add("districts", leas, org_level="SEA", org_id=of_state)
+    add("districts", leas, many(leas, [], "org_id"), org_level="SEA", org_id=of_state)
     for one, other in SAME:
         add(f"same as {other}", names[names["measure"] == other], measure=one)
     sums = pd.concat(found, ignore_index=True)
     sums["equation"] = sums.groupby(["family", "kind", "total"]).ngroup()
     wholes = sums.drop_duplicates("equation").sort_values("equation")
     made = np.bincount(sums["equation"], value[sums["cell"]], len(wholes))
-    miss = np.abs(value[wholes["total"]] - made)
+    short = value[wholes["total"]] - made
     money = is_money[wholes["total"]]
-    holds = miss < np.where(money, 1 + 1e-4 * np.abs(made), minimum_n - CLOSE)
+    parts = np.bincount(sums["equation"], minlength=len(wholes))
+    lacks = ~money & (short >= SOMEBODY) & (parts < wholes["could"].to_numpy())
+    holds = np.abs(short) < np.where(money, 1 + 1e-4 * np.abs(made), minimum_n - CLOSE)
+    holds |= lacks
     number = np.cumsum(holds) - 1
     kept = holds[sums["equation"]]
-    wholes = wholes[holds]
     rows = pd.concat([
-        pd.DataFrame({
-            "equation": number[sums["equation"][kept]], "cell": sums["cell"][kept], "weight": 1.0,
-        }),
-        pd.DataFrame({
-            "equation": np.arange(len(wholes)), "cell": wholes["total"].to_numpy(), "weight": -1.0,
-        }),
+        pd.DataFrame({"equation": number[sums["equation"][kept]], "cell": sums["cell"][kept],
+                      "weight": 1.0}),
+        pd.DataFrame({"equation": number[lacks], "cell": len(value) + np.arange(lacks.sum()),
+                      "weight": 1.0}),
+        pd.DataFrame({"equation": number[holds], "cell": wholes["total"].to_numpy()[holds],
+                      "weight": -1.0}),
     ], ignore_index=True)  # fmt: skip
-    return rows, wholes["family"].to_numpy()
+    return rows, wholes["family"].to_numpy()[holds], short[lacks]
 
 
 def _release(told: pd.DataFrame, index, numbers: Numbers) -> tuple[Release, Release]:
@@ -326,7 +354,7 @@ def _release(told: pd.DataFrame, index, numbers: Numbers) -> tuple[Release, Rele
     first = told["status"].isin(["suppressed_primary", "range_coded"]).to_numpy()
     why[part[first]] = True
     release = Release(_with_rests(numbers, known), lower, upper)
-    alone = known | ~(why | numbers.is_small)
+    alone = known | ~(why | numbers.is_small | numbers.is_absent)
     return release, Release(_with_rests(numbers, alone), lower, upper)
 
 
@@ -372,7 +400,7 @@ def small_alone(numbers: Numbers) -> Release:
     is_part = (rows.data > 0) & ~numbers.is_rest[rows.col]
     of[rows.row[is_part]] = rows.col[is_part]
     hidden[of[numbers.is_small[rest]]] = True
-    told = ~hidden | numbers.is_public
+    told = (~hidden | numbers.is_public) & ~numbers.is_absent
     return Release(_with_rests(numbers, told & ~numbers.is_rest), *_unbounded(numbers))
 
 
@@ -380,7 +408,7 @@ def by_hand(numbers: Numbers, first: Release) -> Release:
     """The next smallest number of every sum that gives one away, until there is none."""
     hidden = ~first.told & ~numbers.is_rest
     matrix, value = numbers.matrix, np.nan_to_num(numbers.exact)
-    free = ~numbers.is_public & ~numbers.is_rest & (value > CLOSE)
+    free = ~numbers.is_public & ~numbers.is_rest & ~numbers.is_absent & (value > CLOSE)
     while True:
         before = hidden.sum()
         for family in sorted(set(numbers.family) - {"rest"}):
@@ -510,7 +538,8 @@ def attack(
         cell for cell in left
         if solver.width(cell, n) < n - CLOSE and public.width(cell, n) >= n - CLOSE
     ]  # fmt: skip
-    hidden = int((~release.told & ~numbers.is_rest & np.isfinite(numbers.exact)).sum())
+    shown = release.told | numbers.is_rest | numbers.is_absent
+    hidden = int((~shown & np.isfinite(numbers.exact)).sum())
     return Findings(
         hidden, told, recovered[is_open], recovered[~is_open], len(left), np.array(narrow, int)
     )

@@ -641,5 +641,60 @@ def test_the_half_of_a_group_that_is_all_but_a_few_is_hidden_where_the_few_have_
         ]
     )
 
-    assert None in (rows[0]["value"], rows[1]["value"])
+    assert [rows[0]["value"], rows[1]["value"]].count(None) == 1
     assert [row["value"] for row in rows[2:]] == [60, 45]
+
+
+def races(org_id: str, **counts: float) -> list[dict[str, Any]]:
+    """Everyone of a school, and those of some groups."""
+    return [
+        fact("membership", org_id=org_id, numerator=counts.pop("everyone")),
+        *(
+            fact("membership", org_id=org_id, group_category="race", group_value=race, numerator=of)
+            for race, of in counts.items()
+        ),
+    ]
+
+
+def test_what_groups_without_a_row_count_together_is_hidden_when_it_is_small():
+    everywhere = races("001002", everyone=90, WH7=30, BL7=25, HI7=20, AS7=15)
+    few = shown([*races("001001", everyone=100, WH7=60, BL7=37), *everywhere])
+    many = shown([*races("001001", everyone=100, WH7=60, BL7=27), *everywhere])
+    rounded = shown([*races("001001", everyone=100, WH7=60, BL7=39.8), *everywhere])
+
+    # Three of the others could be had by subtraction.
+    assert [row["value"] for row in few[:3]].count(None) == 1
+    assert all(row["value"] is not None for row in [*few[3:], *many, *rounded])
+
+
+def test_a_small_group_is_hidden_alone_where_nobody_knows_how_many_the_others_are():
+    everywhere = races("001002", everyone=90, WH7=30, BL7=25, HI7=20, AS7=15)
+
+    open_ = shown([*races("001001", everyone=100, WH7=50, BL7=8), *everywhere])
+    closed = shown([*races("001001", everyone=58, WH7=50, BL7=8), *everywhere])
+
+    assert [row["value"] for row in open_[:3]] == [100, 50, None]
+    assert [row["value"] for row in closed[:3]].count(None) == 2
+    assert closed[2]["value"] is None
+
+
+def test_what_a_school_without_a_row_counts_is_hidden_when_it_is_small():
+    def of(school: str, group: str, count: float) -> dict[str, Any]:
+        return fact(
+            "membership", org_level="SCH", org_id=school, group_category="race",
+            group_value=group, numerator=count,
+        )  # fmt: skip
+
+    rows = shown(
+        [
+            fact("membership", org_level="LEA", org_id="001", group_category="race",
+                 group_value="WH7", numerator=64),
+            of("S1", "WH7", 40), of("S2", "WH7", 20),
+            # It has pupils, and no row for these.
+            of("S3", "BL7", 30),
+        ],
+        district="001",
+    )  # fmt: skip
+
+    assert [row["value"] for row in rows[:3]].count(None) == 1
+    assert rows[3]["value"] == 30

@@ -177,29 +177,23 @@ def narrow(system: System, hidden: np.ndarray, asked: np.ndarray) -> np.ndarray:
         return found
     point, need, group = _points(system, at)
     point.search(asked[at] & (need > 0), need, group)
-    open_ = asked[at] & (point.width < need - CLOSE)
-    # Cell by cell, and the component as a whole: what is left there is narrow indeed.
-    while open_.any():
-        first = np.flatnonzero(open_)[np.unique(group[open_], return_index=True)[1]]
-        goal = np.zeros(len(at))
-        goal[first] = 1
-        point.push(goal, group)
-        found[at[first[point.width[first] < need[first] - CLOSE]]] = True
-        open_[first] = False
-        open_ &= point.width < need - CLOSE
+    found[at[point.one_by_one(asked[at], need, group)]] = True
     return found
 
 
 def sweep(
-    system: System, hidden: np.ndarray, asked: np.ndarray
+    system: System, hidden: np.ndarray, asked: np.ndarray, *, one_by_one: bool = False
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """How far apart hidden cells can be, as far as programs for many cells at once show it.
 
-    Returns the hidden cells concerned (their numbers), and the least and greatest value of each.
+    With `one_by_one`, as far as it is so. Returns the hidden cells concerned (their numbers), and
+    the least and greatest value of each.
     """
     at = _concerned(system, hidden, asked)
     point, need, group = _points(system, at)
     point.search(asked[at] & (need > 0), need, group)
+    if one_by_one:
+        point.one_by_one(asked[at], need, group)
     return at, point.least, point.most
 
 
@@ -280,6 +274,20 @@ class Points:
             asked &= self.width < need - CLOSE
             if (chosen & asked).sum() > (1 - ENOUGH) * chosen.sum():
                 return
+
+    def one_by_one(self, asked: np.ndarray, need: np.ndarray, group: np.ndarray) -> np.ndarray:
+        """Ask for each cell by itself, in all that hangs together with it. Returns the narrow."""
+        narrow = np.zeros(len(asked), bool)
+        open_ = asked & (self.width < need - CLOSE)
+        while open_.any():
+            first = np.flatnonzero(open_)[np.unique(group[open_], return_index=True)[1]]
+            goal = np.zeros(len(asked))
+            goal[first] = 1
+            self.push(goal, group)
+            narrow[first] = self.width[first] < need[first] - CLOSE
+            open_[first] = False
+            open_ &= self.width < need - CLOSE
+        return narrow
 
     def apart(self, asked: np.ndarray, random: np.random.Generator) -> np.ndarray:
         """Some of the `asked`, no two of which stand in one short equation."""

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from include.disclosure import audit, bounds
+from include.disclosure import audit, bounds, parts
 from include.disclosure.moves import Moves, can_hide, is_hopeless
 from include.disclosure.system import System
 
@@ -30,19 +30,26 @@ from include.disclosure.system import System
 ENOUGH = audit.REACH
 # A component of the whole system with at most so many cells is thinned.
 SMALL = 400
+# One in so many of the equations that lack something is looked at before the others, and so many
+# at least: schools that choose after each other choose alike, and hide less in their district.
+TURNS, AT_ONCE = 4, 20
 # With how much around it a cell is helped, whether with others at once, and what that may take: in
-# turn. The first are quick, the third leaves less hidden, the last fails for nobody else's sake.
+# turn. The first are quick; the last fail for nobody else's sake. Small systems begin with the
+# third, which leaves less hidden and in large ones helps too few for the time that it takes.
 TRIES = (
     {"size": 3_000, "is_alone": False, "is_both": False, "worth": 1e5},
-    {"size": 30_000, "is_alone": False, "is_both": False, "worth": 1e6},
+    {"size": 100_000, "is_alone": False, "is_both": False, "worth": 1e6},
     {"size": 30_000, "is_alone": False, "is_both": True, "worth": 1e9},
+    {"size": 10_000, "is_alone": True, "is_both": True, "worth": 1e9},
     {"size": 30_000, "is_alone": True, "is_both": True, "worth": 1e9},
 )
-CHEAP, WELL = 0, 2
-# Cells within which it is looked for a proof that nothing helps one, before more than the first is
-# tried, and before it is given up for lost.
-NEAR, FAR = (300, 3_000), 30_000
+CHEAP, WELL, ALONE = 0, 2, 3
+# Cells within which it is looked for a proof that nothing helps one: before more than the first is
+# tried, before it is helped by itself, and before it is given up for lost.
+NEAR, FARTHER, FAR = (300, 3_000), 10_000, 30_000
 LOST, HOPELESS = len(TRIES), len(TRIES) + 1
+# With so few hidden cells, who needs no help is found faster than help.
+QUICK = 10_000
 # Systems of so few cells are done well from the start.
 FEW = 2_000
 
@@ -67,6 +74,29 @@ class Choice:
     rounds: int = 0
     # Cells that an audit found too narrow on the way, by what found it.
     found: dict[str, int] = field(default_factory=dict)
+
+    def of(self, at: np.ndarray) -> Choice:
+        """The same of some cells."""
+        return replace(
+            self,
+            plain=(self.plain[0][at], self.plain[1][at]),
+            points=None if self.points is None else (self.points[0][at], self.points[1][at]),
+            found={},
+            **{name: getattr(self, name)[at] for name in _OF_CELLS},
+        )
+
+    def take(self, at: np.ndarray, part: Choice) -> None:
+        """Make of some cells what was chosen of them by themselves; `points` must be there."""
+        for name in _OF_CELLS:
+            getattr(self, name)[at] = getattr(part, name)
+        for mine, its in zip(self.points, part.points, strict=True):
+            mine[at] = its
+        self.rounds = max(self.rounds, part.rounds)
+        for audit_, many in part.found.items():
+            self.found[audit_] = self.found.get(audit_, 0) + many
+
+
+_OF_CELLS = ("hidden", "exposed", "known", "coded", "proven", "beside_public")
 
 
 def protect(
@@ -104,14 +134,27 @@ def protect(
         # Nothing is proven of any of them.
         choice.exposed = (choice.hidden | hidden) & (system.need > 0)
         return choice
+    places = parts.split(system, choice.hidden)
+    tasks = [(parts.of(system, at), choice.of(at), is_thinned) for at in places]
+    choice.points = system.value.copy(), system.value.copy()
+    for at, (part, lower, upper) in zip(places, parts.work_out(_protect, tasks), strict=True):
+        system.lower[at], system.upper[at] = lower, upper
+        choice.take(at, part)
+    return choice
+
+
+def _protect(
+    system: System, choice: Choice, is_thinned: bool
+) -> tuple[Choice, np.ndarray, np.ndarray]:
+    """Protect a part of a system. Returns its choice, and the bounds as they are told then."""
     primary = choice.hidden.copy()
     close(system, choice, system.equations_of(np.flatnonzero(choice.hidden)))
     _Proof(system, choice).run()
     if is_thinned:
         _thin(system, choice, primary)
         # They may move what is told again.
-        choice.points = None
-    return choice
+        choice.points = system.value.copy(), system.value.copy()
+    return choice, system.lower, system.upper
 
 
 def _beside(system: System, told: np.ndarray) -> np.ndarray:
@@ -146,6 +189,8 @@ class _Proof:
         # Which of TRIES each cell is to be helped by. LOST: none did; HOPELESS: nothing could.
         self.start = WELL if system.cells <= FEW else CHEAP
         self.tries = np.full(system.cells, self.start)
+        # Before which of TRIES it was last asked whether they need any help, or nothing helps.
+        self.screened = np.zeros(system.cells, int)
 
     def run(self) -> None:
         """Raises AuditFailed."""
@@ -187,13 +232,49 @@ class _Proof:
                 return
             often = self.tries[cells].min()
             first = cells[self.tries[cells] == often]
+            if often == WELL and self.start == CHEAP:
+                self.tries[first] = ALONE
+                continue
+            new = first[self.screened[first] < min(often, ALONE)]
+            if len(new):
+                self._screen(new, often)
+                continue
             free = self._free()
             seed = int(first[0])
-            if often != CHEAP and self._is_hopeless(seed, free, NEAR):
-                continue
             self.tries[self._help(first, free, **TRIES[often])] += 1
             if self.tries[seed] == LOST and not self.shown.are_wide(seed):
                 self._is_hopeless(seed, free, [FAR])
+
+    def _screen(self, cells: np.ndarray, often: int) -> None:
+        """Look which of some cells nothing near could help, and which need no help any more."""
+        system, choice = self.system, self.choice
+        is_first = not self.screened[cells].any()
+        self.screened[cells] = often
+        if is_first:
+            lost = self._bounded(cells)
+            self.tries[lost] = HOPELESS
+            cells = np.setdiff1d(cells, lost)
+        for size in NEAR if is_first else (FARTHER,):
+            free = self._free()
+            cells = cells[[not self._is_hopeless(cell, free, [size]) for cell in cells]]
+            if self.start == CHEAP and size != NEAR[-1] and len(cells):
+                # Many were helped with others; and the fewer are asked, the more room each has.
+                asked = np.zeros(system.cells, bool)
+                asked[cells] = True
+                unknown = choice.hidden & ~choice.known
+                one_by_one = often == ALONE and unknown.sum() <= QUICK
+                self.shown.see(*audit.sweep(system, unknown, asked, one_by_one=one_by_one))
+                cells = cells[~self.shown.are_wide(cells)]
+
+    def _bounded(self, cells: np.ndarray, zeros: np.ndarray | None = None) -> np.ndarray:
+        """Those of some cells that bounds show to stay too narrow, whatever else is hidden."""
+        system, free = self.system, self._free()
+        may_move = free | can_hide(system, free, slice(None))
+        if zeros is not None:
+            may_move |= zeros
+        asked = np.zeros(system.cells, bool)
+        asked[cells] = True
+        return bounds.narrow(self.plain, may_move, asked).cell
 
     def _help(self, cells: np.ndarray, free: np.ndarray, **how) -> np.ndarray:
         """Hide what a program finds for some cells. Returns those that it was asked to help."""
@@ -226,7 +307,9 @@ class _Proof:
             self.tries[cells[~is_left]] = self.start
             close(system, choice, system.equations_of(new))
         exposed = np.zeros(system.cells, bool)
-        for cell in cells[is_left].tolist():
+        left = cells[is_left]
+        exposed[self._bounded(left, _hidden_last(system, choice, slice(None)))] = True
+        for cell in left[~exposed[left]].tolist():
             exposed[cell] = not self._zeros_help(cell)
         choice.exposed |= exposed
         unknown = choice.hidden & ~choice.known
@@ -235,7 +318,7 @@ class _Proof:
 
     def _zeros_help(self, cell: int) -> bool:
         """Help one cell with zeros as well, those nearby and then those farther away."""
-        for size in () if self.choice.beside_public[cell] else (*NEAR, FAR):
+        for size in () if self.choice.beside_public[cell] else (*NEAR, FARTHER, FAR):
             free, zeros = self._free(), _hidden_last(self.system, self.choice, slice(None))
             if size < FAR and is_hopeless(self.plain, free, cell, size, zeros):
                 return False
@@ -268,12 +351,20 @@ def _squeeze(system: System, choice: Choice) -> None:
             continue
         lacking = np.zeros(len(wrong))
         np.maximum.at(lacking, position, np.tile(found.lacking, 2)[is_bound])
-        turn = np.ones(len(wrong), bool)
+        turn = _some(np.ones(len(wrong), bool))
         chosen, hopeless = _cheapest(system, choice, wrong, lacking, turn)
         left[found.cell] = False
         left[cell[is_bound & ~np.isin(equation, hopeless)]] = True
         if len(chosen):
             close(system, choice, system.equations_of(_hide(system, choice, chosen)))
+
+
+def _some(turn: np.ndarray) -> np.ndarray:
+    """Some of the equations whose turn it is, so that the others see what these chose."""
+    at = np.flatnonzero(turn)
+    some = np.zeros(len(turn), bool)
+    some[np.random.default_rng(len(at)).permutation(at)[: max(AT_ONCE, len(at) // TURNS)]] = True
+    return some
 
 
 def _hide(system: System, choice: Choice, cells: np.ndarray) -> np.ndarray:
@@ -304,8 +395,7 @@ def close(system: System, choice: Choice, pending: np.ndarray) -> None:
         wrong = asked[lacking > 0]
         if _uncode(system, choice, system.cells_of(wrong)):
             continue
-        family = system.family[wrong].min()
-        turn = system.family[wrong] == family
+        turn = _some(system.family[wrong] == system.family[wrong].min())
         chosen, hopeless = _cheapest(system, choice, wrong, lacking[lacking > 0], turn)
         if len(hopeless):
             zeros = _zeros(system, choice, hopeless)

@@ -35,6 +35,8 @@ from include.registry import Disclosure
 NEAR = 0.02
 # Money is protected to within this share of the amount.
 MONEY = 0.1
+# A sum that lacks so much or more, in persons, lacks somebody; less is rounding.
+SOMEBODY = 0.5
 FAMILIES = ("rest", "category", "crossing", "hierarchy", "link")
 
 
@@ -350,26 +352,64 @@ def _equations(connection, policy) -> None:
         on {_equal("first", "again", same + ", category, member")}
         and first.variant = 1 and again.variant > 1
     """)
+    connection.execute(f"""
+    create or replace temp table could_have as
+    with pieces as (
+        select *, split_part(member, '*', 1) as one, split_part(member, '*', 2) as other
+        from main as parts
+        where parts.category not in ({special}) or {only}
+    ),
+    here as (
+        select distinct state, school_year, level, org_id, above_level, above_id from place
+    )
+    select
+        'category' as family, category as name, state, school_year, level, measure,
+        null::varchar as org_id, count(distinct member) as members
+    from pieces group by all
+    union all
+    select
+        'crossing', category || '/1', state, school_year, level, measure, null,
+        count(distinct other)
+    from pieces where contains(category, '*') group by all
+    union all
+    select
+        'crossing', category || '/2', state, school_year, level, measure, null,
+        count(distinct one)
+    from pieces where contains(category, '*') group by all
+    union all
+    select
+        'hierarchy', level, state, school_year, above_level, measure, above_id,
+        count(distinct org_id)
+    from main inner join here using (state, school_year, level, org_id) group by all
+    """)
     n = policy.minimum_n
+    halves = ", ".join(_quoted(category) for category, *_ in (*model.BINARY, model.SEX))
     connection.execute(f"""
     create or replace temp table sums as
     with added as (
         select
-            family, name, total,
+            sum_of.family, sum_of.name, total,
             any_value(whole.amount) as amount,
             any_value(whole.is_money) as is_money,
             sum(piece.amount) as told,
             count(*) - count(piece.amount)
             + case when any_value(whole.amount) is null then 1 else 0 end as unknowns,
-            count(*) as parts
+            count(*) as parts,
+            coalesce(any_value(could_have.members) - count(*), 0) as absent
         from sum_of
         inner join cell as whole on whole.cell = sum_of.total
         inner join cell as piece on piece.cell = sum_of.part
-        group by family, name, total
+        left join could_have
+            on could_have.family = sum_of.family and could_have.name = sum_of.name
+            and {_equal("could_have", "whole", "state, school_year, level, measure")}
+            and coalesce(could_have.org_id, whole.org_id) = whole.org_id
+        group by sum_of.family, sum_of.name, total
     ),
     judged_sums as (
         select
             *,
+            -- Its other half is what is left of everyone (_lone_halves).
+            family = 'category' and parts = 1 and name in ({halves}) as is_half,
             amount - coalesce(told, 0) as miss,
             case
                 when is_money then greatest(1.0, {NEAR} * abs(amount))
@@ -388,8 +428,13 @@ def _equations(connection, policy) -> None:
     )
     select
         *,
+        -- One part has no row, and what is left of the total is that part.
+        unknowns = 0 and not is_money and not is_half and absent >= 1 and miss >= {SOMEBODY}
+            as is_open,
         -- Between two numbers, one unknown, there is no sum to speak of unless such sums hold.
         case
+            when is_open then false
+            when is_half then unknowns = 0 and abs(miss) < {SOMEBODY}
             when unknowns = 0 then holds
             when amount is null then coalesce(habit, 1) >= 0.5
             when miss < -little then false
@@ -451,6 +496,8 @@ def _assemble(connection, policy) -> Mapped:
     )
     rests = len(part)
     rest = count + np.arange(rests)
+    lacking = _absent_parts(connection)
+    opens = lacking["sizes"].size
 
     lines = connection.execute("""
         select
@@ -465,42 +512,56 @@ def _assemble(connection, policy) -> Mapped:
     many = int(equation.max()) + 1 if len(equation) else 0
     _, first = np.unique(equation, return_index=True)
     family_of = np.array([FAMILIES.index(f) for f in lines["family"][first]], int)
+    open_ = rests + np.arange(opens)
     row = np.concatenate(
-        [np.repeat(np.arange(rests), 3), rests + equation, rests + np.arange(many)]
-    )
+        [
+            np.repeat(np.arange(rests), 3), np.repeat(open_, lacking["sizes"]), open_, open_,
+            rests + opens + equation, rests + opens + np.arange(many),
+        ]
+    )  # fmt: skip
     column = np.concatenate(
         [
             np.column_stack([part, rest, base]).ravel(),
-            lines["part"].astype(int),
-            lines["total"].astype(int)[first],
+            lacking["part"], count + open_, lacking["total"],
+            lines["part"].astype(int), lines["total"].astype(int)[first],
         ]
-    )
+    )  # fmt: skip
     weight = np.concatenate(
-        [np.tile([1, 1, -1], rests), np.ones(len(equation), int), -np.ones(many, int)]
-    )
-    matrix = sparse.csr_array((weight, (row, column)), (rests + many, count + rests))
-    family = np.concatenate([np.zeros(rests, int), family_of])
+        [
+            np.tile([1, 1, -1], rests), np.ones(len(lacking["part"]) + opens, int),
+            -np.ones(opens, int), np.ones(len(equation), int), -np.ones(many, int),
+        ]
+    )  # fmt: skip
+    lefts = rests + opens
+    matrix = sparse.csr_array((weight, (row, column)), (lefts + many, count + lefts))
+    family = np.concatenate([np.zeros(lefts, int), family_of])
 
-    is_money = np.concatenate([is_money, np.zeros(rests, bool)])
-    virtual = np.arange(count + rests) >= count
-    unknown = np.concatenate([unknown, np.isnan(value[part]) | np.isnan(value[base])])
-    value = np.concatenate([value, value[base] - value[part]])
-    least = np.concatenate([np.ma.filled(cells["least"].astype(float), np.nan), np.zeros(rests)])
+    is_money = np.concatenate([is_money, np.zeros(lefts, bool)])
+    virtual = np.arange(count + lefts) >= count
+    unknown = np.concatenate(
+        [unknown, np.isnan(value[part]) | np.isnan(value[base]), np.zeros(opens, bool)]
+    )
+    value = np.concatenate([value, value[base] - value[part], lacking["left"]])
+    least = np.concatenate([np.ma.filled(cells["least"].astype(float), np.nan), np.zeros(lefts)])
     most = np.concatenate(
-        [np.ma.filled(cells["most"].astype(float), np.nan), np.full(rests, np.nan)]
+        [np.ma.filled(cells["most"].astype(float), np.nan), np.full(lefts, np.nan)]
     )
     lower = np.where(is_money, -np.inf, np.nan_to_num(least, nan=0.0))
     upper = np.nan_to_num(most, nan=np.inf)
     value = _imputed(matrix, value, unknown, lower, upper)
     lower = np.minimum(lower, value)
 
-    fixed = np.concatenate([np.asarray(cells["is_fixed"], bool), np.zeros(rests, bool)]) & ~unknown
-    is_protected = np.concatenate([np.asarray(cells["is_protected"], bool), is_protected_rate])
-    minimum_n = np.concatenate([np.asarray(cells["minimum_n"], int), least_n])
-    withholds_zeros = np.concatenate([np.asarray(cells["withholds_zeros"], bool), zeros_too])
+    fixed = np.concatenate([np.asarray(cells["is_fixed"], bool), np.zeros(lefts, bool)]) & ~unknown
+    is_protected = np.concatenate(
+        [np.asarray(cells["is_protected"], bool), is_protected_rate, lacking["is_protected"]]
+    )
+    minimum_n = np.concatenate([np.asarray(cells["minimum_n"], int), least_n, lacking["minimum_n"]])
+    withholds_zeros = np.concatenate(
+        [np.asarray(cells["withholds_zeros"], bool), zeros_too, lacking["withholds_zeros"]]
+    )
     small = coding.small(value, minimum_n, withholds_zeros) & ~is_money & ~unknown
     primary = small & is_protected
-    masked = np.concatenate([np.asarray(cells["is_masked"], bool), np.zeros(rests, bool)])
+    masked = np.concatenate([np.asarray(cells["is_masked"], bool), np.zeros(lefts, bool)])
     hidden = primary | masked | (unknown & ~virtual)
     # A rate on few people tells nothing, not even that its numerator is none.
     few = coding.small(value[base], least_n, zeros_too) & ~unknown[base] & is_protected_rate
@@ -565,6 +626,37 @@ def _lone_halves(connection) -> dict[str, np.ndarray]:
             and rest.member = case when half.member = it.one then it.other else it.one end
         order by half.cell
     """).fetchnumpy()
+
+
+def _absent_parts(connection) -> dict[str, np.ndarray]:
+    """Sums of which one part has no row. Their parts one after the other, and by sum the rest."""
+    lines = connection.execute("""
+        select
+            dense_rank() over (order by family, name, total) - 1 as equation,
+            total, part, miss, piece.is_protected, piece.minimum_n, piece.withholds_zeros
+        from sum_of
+        inner join sums using (family, name, total)
+        inner join cell as piece on piece.cell = part
+        where is_open
+        order by equation, part
+    """).fetchnumpy()
+    equation = lines["equation"].astype(int)
+    _, first, sizes = np.unique(equation, return_index=True, return_counts=True)
+    starts = first if len(first) else np.zeros(0, int)
+
+    def over(ufunc: np.ufunc, name: str, kind: type) -> np.ndarray:
+        told = np.asarray(lines[name], kind)
+        return ufunc.reduceat(told, starts) if len(starts) else told
+
+    return {
+        "sizes": sizes,
+        "part": lines["part"].astype(int),
+        "total": lines["total"].astype(int)[first],
+        "left": lines["miss"].astype(float)[first],
+        "is_protected": over(np.logical_or, "is_protected", bool),
+        "minimum_n": over(np.maximum, "minimum_n", int),
+        "withholds_zeros": over(np.logical_or, "withholds_zeros", bool),
+    }
 
 
 def _merged(matrix, family, is_money, unknown, value) -> np.ndarray:

@@ -147,19 +147,25 @@ def is_hopeless(
     ]
     lower, upper = audit.reach(system, at)
     goal = np.where(at == cell, 1.0, 0.0)
-    reach = []
+    bounds = np.column_stack([lower, upper]) - system.value[at][:, None]
+    # More than it needs is not asked for.
+    need = system.need[cell]
+    bounds[at == cell] = np.clip(bounds[at == cell], -need, need)
+    reach = 0.0
     for sign in (1, -1):
         done = linprog(
             sign * goal,
             A_eq=matrix.astype(float),
             b_eq=np.zeros(matrix.shape[0]),
-            bounds=np.column_stack([lower, upper]) - system.value[at][:, None],
+            bounds=bounds,
             method="highs",
         )
         if done.x is None:
             return False
-        reach.append(float(done.x[at == cell][0]))
-    return reach[1] - reach[0] < system.need[cell] - CLOSE
+        reach += abs(float(done.x[at == cell][0]))
+        if reach >= need - CLOSE:
+            return False
+    return True
 
 
 class _Program:

@@ -1,0 +1,149 @@
+"""A system in parts: what no sum connects is worked out by itself, several parts at a time.
+
+What is public is known to every reader and connects nothing. So a state falls apart into years and
+subjects; each is the smaller for it, and as many are worked out at once as there are processors.
+The parts are the same however many there are, and so is what comes of each.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import Any
+
+import numpy as np
+
+from include.disclosure import audit
+from include.disclosure.system import System
+
+# So many cells that hang together are a part; fewer are put together until they are as many.
+LARGE = 5_000
+# Other processes are started for systems in which so many cells hang together with a hidden one.
+WORTH = 20_000
+SETTINGS = ("PATH", "LD_LIBRARY_PATH", "LANG")
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def split(system: System, hidden: np.ndarray) -> list[np.ndarray]:
+    """The cells of each part in which something is hidden, in order; what is public is in none."""
+    open_ = np.flatnonzero(~system.fixed)
+    group = audit.components(audit.restricted(system, open_))
+    many = int(group.max(initial=-1)) + 1
+    sizes = np.bincount(group, minlength=many)
+    concerned = np.bincount(group, hidden[open_], many) > 0
+    label = np.full(many, -1)
+    small = np.flatnonzero(concerned & (sizes < LARGE))
+    label[small] = (np.cumsum(sizes[small]) - sizes[small]) // LARGE
+    large = np.flatnonzero(concerned & (sizes >= LARGE))
+    label[large] = label.max(initial=-1) + 1 + np.arange(len(large))
+    part = label[group]
+    order = np.argsort(part, kind="stable")
+    order = order[np.searchsorted(part[order], 0) :]
+    borders = np.flatnonzero(np.diff(part[order])) + 1
+    return [open_[it] for it in np.split(order, borders)] if len(order) else []
+
+
+def of(system: System, at: np.ndarray) -> System:
+    """Some cells of a system, and the sums that speak of them, as far as they do."""
+    equations = system.equations_of(at)
+    matrix = audit.restricted(system, at)
+    value = system.value[at]
+    return System(
+        value=value,
+        lower=system.lower[at],
+        upper=system.upper[at],
+        need=system.need[at],
+        cost=system.cost[at],
+        fixed=system.fixed[at],
+        virtual=system.virtual[at],
+        matrix=matrix,
+        gap=matrix @ value,
+        family=system.family[equations],
+        families=system.families,
+    )
+
+
+def work_out(function: Callable, tasks: Sequence[tuple]) -> list:
+    """What a function of a module makes of each task, in their order, on all processors.
+
+    A task is the function's arguments, the first of which is a System. What it raises is raised.
+    """
+    processes = min(len(tasks), _processors())
+    if processes < 2 or sum(system.cells for system, *_ in tasks) < WORTH:
+        return [function(*task) for task in tasks]
+    left: SimpleQueue[int] = SimpleQueue()
+    # The largest first, so that none is left for the end.
+    for number in sorted(range(len(tasks)), key=lambda number: -tasks[number][0].cells):
+        left.put(number)
+    done: dict[int, tuple[bool, Any]] = {}
+    workers = [_started() for _ in range(processes)]
+    threads = [
+        threading.Thread(target=_serve, args=(worker, function, tasks, left, done))
+        for worker in workers
+    ]
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        # Whatever stops this one stops them; a thread then reads the end of its results.
+        for worker, thread in zip(workers, threads, strict=True):
+            worker.kill()
+            if thread.ident:
+                thread.join()
+            worker.communicate()
+    for number in sorted(done):
+        is_made, made = done[number]
+        if not is_made:
+            raise made
+    return [done[number][1] for number in range(len(tasks))]
+
+
+def _processors() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _started() -> subprocess.Popen:
+    return subprocess.Popen(
+        # By pipes: nothing of a task touches the disk.
+        [sys.executable, "-m", "include.disclosure.worker"],
+        cwd=ROOT,
+        # No secret is needed for it.
+        env={name: os.environ[name] for name in SETTINGS if name in os.environ}
+        | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+
+
+def _serve(
+    worker: subprocess.Popen,
+    function: Callable,
+    tasks: Sequence[tuple],
+    left: SimpleQueue,
+    done: dict[int, tuple[bool, Any]],
+) -> None:
+    """Give tasks to a process until none is left, or one went wrong anywhere."""
+    while all(is_made for is_made, _ in list(done.values())):
+        try:
+            number = left.get_nowait()
+        except Empty:
+            return
+        try:
+            pickle.dump((function, tasks[number]), worker.stdin)
+            worker.stdin.flush()
+            done[number] = pickle.load(worker.stdout)
+        except (OSError, ValueError, EOFError, pickle.PickleError) as error:
+            ended = audit.AuditFailed(
+                "a process that protects a part of the release ended before it was done "
+                f"({type(error).__name__}; was there no memory left?); nothing is published"
+            )
+            ended.__cause__ = error
+            done[number] = False, ended
