@@ -275,7 +275,8 @@ def _sums(
     plain = names[~crossed & (names["category"] != "all")]
     plain = plain[~plain["category"].isin(OVERLAPPING)]
     here = ["org_level", "category"]
-    add("category", plain, many(plain, here, "member"), member="all|all")
+    # Whoever is not in a category's only group is outside of it.
+    add("category", plain, many(plain, here, "member").clip(lower=2), member="all|all")
     both = names[crossed].copy()
     both["sides"] = [
         [f"{one}|{two}" for one, two in zip(category.split("*"), member.split("*"), strict=True)]

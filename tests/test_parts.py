@@ -57,7 +57,7 @@ def dies(system: System) -> None:
 @pytest.fixture
 def processes(monkeypatch) -> None:
     monkeypatch.setattr(parts, "WORTH", 0)
-    monkeypatch.setattr(parts, "_processors", lambda: 2)
+    monkeypatch.setattr(parts, "processors", lambda: 2)
 
 
 def test_each_hidden_cell_is_in_one_part_and_no_sum_is_in_two(monkeypatch):
@@ -84,7 +84,7 @@ def test_processes_choose_what_one_alone_chooses(monkeypatch, processes):
     system = tables(8, np.random.default_rng(2))
 
     by_two = complementary.protect(system, small(system))
-    monkeypatch.setattr(parts, "_processors", lambda: 1)
+    monkeypatch.setattr(parts, "processors", lambda: 1)
     alone = complementary.protect(system, small(system))
 
     assert by_two.hidden.sum() > small(system).sum()

@@ -131,47 +131,50 @@ def _number(connection, organizations, policy, measures) -> None:
         metric_id, numerator_measure, denominator_measure, denominator_of, dimension
     )
     """)
+    connection.execute("""
+    create or replace temp table of_groups as
+    select
+        judged.rid, judged.state, judged.school_year, judged.kind, judged.is_public,
+        coalesce(place.level, judged.org_level) as level, judged.org_id,
+        judged.group_category as category, judged.group_value as member,
+        judged.part, judged.base, judged.status, judged.value_lower, judged.value_upper,
+        judged.minimum_n, judged.withholds_zeros, judged.rule,
+        made_of.*,
+        case
+            when
+                denominator_of = 'all'
+                or list_contains(string_split(dimension, ' '), group_category)
+                then 'all'
+            when contains(denominator_of, '=') then split_part(denominator_of, '=', 1)
+            when starts_with(group_category, dimension || '*')
+                then substr(group_category, length(dimension) + 2)
+            else group_category
+        end as base_category,
+        case
+            when
+                denominator_of = 'all'
+                or list_contains(string_split(dimension, ' '), group_category)
+                then 'all'
+            when contains(denominator_of, '=') then split_part(denominator_of, '=', 2)
+            when starts_with(group_category, dimension || '*')
+                then split_part(group_value, '*', 2)
+            else group_value
+        end as base_member
+    from judged
+    inner join made_of using (metric_id)
+    left join place using (state, school_year, org_level, org_id)
+    """)
     connection.execute(f"""
     create or replace temp table told as
-    with rows as (
-        select
-            judged.rid, judged.state, judged.school_year, judged.kind, judged.is_public,
-            coalesce(place.level, judged.org_level) as level, judged.org_id,
-            judged.group_category as category, judged.group_value as member,
-            judged.part, judged.base, judged.status, judged.value_lower, judged.value_upper,
-            judged.minimum_n, judged.withholds_zeros,
-            made_of.*,
-            case
-                when
-                    denominator_of = 'all'
-                    or list_contains(string_split(dimension, ' '), group_category)
-                    then 'all'
-                when contains(denominator_of, '=') then split_part(denominator_of, '=', 1)
-                when starts_with(group_category, dimension || '*')
-                    then substr(group_category, length(dimension) + 2)
-                else group_category
-            end as base_category,
-            case
-                when
-                    denominator_of = 'all'
-                    or list_contains(string_split(dimension, ' '), group_category)
-                    then 'all'
-                when contains(denominator_of, '=') then split_part(denominator_of, '=', 2)
-                when starts_with(group_category, dimension || '*')
-                    then split_part(group_value, '*', 2)
-                else group_value
-            end as base_member
-        from judged
-        inner join made_of using (metric_id)
-        left join place using (state, school_year, org_level, org_id)
-    )
     select
         rid, 'part' as role, state, school_year, level, org_id, category, member,
         numerator_measure as measure, kind = '{Kind.MONEY}' as is_money, is_public,
         minimum_n, withholds_zeros, round(part, 6) as amount,
         case when part is null then value_lower * unit end as least,
         case when part is null then value_upper * unit end as most
-    from (select *, case when kind = '{Kind.PEOPLE}' then 1 else base end as unit from rows)
+    from (
+        select *, case when kind = '{Kind.PEOPLE}' then 1 else base end as unit from of_groups
+    )
     where
         part is not null
         or (
@@ -183,7 +186,7 @@ def _number(connection, organizations, policy, measures) -> None:
         rid, 'base' as role, state, school_year, level, org_id, base_category as category,
         base_member as member, denominator_measure as measure, false as is_money, is_public,
         minimum_n, withholds_zeros, round(base, 6) as amount, null as least, null as most
-    from rows
+    from of_groups
     where base is not null and denominator_measure <> ''
     """)
     connection.execute("""
@@ -352,15 +355,21 @@ def _equations(connection, policy) -> None:
         on {_equal("first", "again", same + ", category, member")}
         and first.variant = 1 and again.variant > 1
     """)
+    # How many parts a sum could have: groups that have a row anywhere, and all schools.
     connection.execute(f"""
     create or replace temp table could_have as
-    with pieces as (
-        select *, split_part(member, '*', 1) as one, split_part(member, '*', 2) as other
-        from main as parts
-        where parts.category not in ({special}) or {only}
+    with concerned as (
+        select distinct
+            state, school_year, level, numerator_measure as measure, category, member
+        from of_groups
+        union
+        select state, school_year, level, denominator_measure, base_category, base_member
+        from of_groups
     ),
-    here as (
-        select distinct state, school_year, level, org_id, above_level, above_id from place
+    pieces as (
+        select *, split_part(member, '*', 1) as one, split_part(member, '*', 2) as other
+        from concerned as parts
+        where parts.category not in ({special}) or {only}
     )
     select
         'category' as family, category as name, state, school_year, level, measure,
@@ -378,9 +387,9 @@ def _equations(connection, policy) -> None:
     from pieces where contains(category, '*') group by all
     union all
     select
-        'hierarchy', level, state, school_year, above_level, measure, above_id,
+        'hierarchy', level, state, school_year, above_level, null, above_id,
         count(distinct org_id)
-    from main inner join here using (state, school_year, level, org_id) group by all
+    from place where above_id is not null group by all
     """)
     n = policy.minimum_n
     halves = ", ".join(_quoted(category) for category, *_ in (*model.BINARY, model.SEX))
@@ -401,7 +410,8 @@ def _equations(connection, policy) -> None:
         inner join cell as piece on piece.cell = sum_of.part
         left join could_have
             on could_have.family = sum_of.family and could_have.name = sum_of.name
-            and {_equal("could_have", "whole", "state, school_year, level, measure")}
+            and {_equal("could_have", "whole", "state, school_year, level")}
+            and coalesce(could_have.measure, whole.measure) = whole.measure
             and coalesce(could_have.org_id, whole.org_id) = whole.org_id
         group by sum_of.family, sum_of.name, total
     ),

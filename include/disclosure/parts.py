@@ -74,7 +74,7 @@ def work_out(function: Callable, tasks: Sequence[tuple]) -> list:
 
     A task is the function's arguments, the first of which is a System. What it raises is raised.
     """
-    processes = min(len(tasks), _processors())
+    processes = min(len(tasks), processors())
     if processes < 2 or sum(system.cells for system, *_ in tasks) < WORTH:
         return [function(*task) for task in tasks]
     left: SimpleQueue[int] = SimpleQueue()
@@ -106,7 +106,8 @@ def work_out(function: Callable, tasks: Sequence[tuple]) -> list:
     return [done[number][1] for number in range(len(tasks))]
 
 
-def _processors() -> int:
+def processors() -> int:
+    """How many parts are worked out at once."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
