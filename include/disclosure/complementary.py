@@ -17,7 +17,6 @@ table.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -243,7 +242,7 @@ class _Proof:
             seed = int(first[0])
             self.tries[self._help(first, free, **TRIES[often])] += 1
             if self.tries[seed] == LOST and not self.shown.are_wide(seed):
-                self._is_hopeless(seed, free, [FAR])
+                self._is_hopeless(seed, free, FAR)
 
     def _screen(self, cells: np.ndarray, often: int) -> None:
         """Look which of some cells nothing near could help, and which need no help any more."""
@@ -256,7 +255,7 @@ class _Proof:
             cells = np.setdiff1d(cells, lost)
         for size in NEAR if is_first else (FARTHER,):
             free = self._free()
-            cells = cells[[not self._is_hopeless(cell, free, [size]) for cell in cells]]
+            cells = cells[[not self._is_hopeless(cell, free, size) for cell in cells]]
             if self.start == CHEAP and size != NEAR[-1] and len(cells):
                 # Many were helped with others; and the fewer are asked, the more room each has.
                 asked = np.zeros(system.cells, bool)
@@ -268,6 +267,8 @@ class _Proof:
 
     def _bounded(self, cells: np.ndarray, zeros: np.ndarray | None = None) -> np.ndarray:
         """Those of some cells that bounds show to stay too narrow, whatever else is hidden."""
+        if not len(cells):
+            return cells
         system, free = self.system, self._free()
         may_move = free | can_hide(system, free, slice(None))
         if zeros is not None:
@@ -285,8 +286,8 @@ class _Proof:
             close(system, choice, system.equations_of(_hide(system, choice, found.hide)))
         return found.asked
 
-    def _is_hopeless(self, cell: int, free: np.ndarray, sizes: Sequence[int]) -> bool:
-        found = any(is_hopeless(self.plain, free, cell, size) for size in sizes)
+    def _is_hopeless(self, cell: int, free: np.ndarray, size: int) -> bool:
+        found = is_hopeless(self.plain, free, cell, size)
         if found:
             self.tries[cell] = HOPELESS
         return found

@@ -438,7 +438,7 @@ def _equations(connection, policy) -> None:
     )
     select
         *,
-        -- One part has no row, and what is left of the total is that part.
+        -- Parts have no row, and what is left of the total is theirs.
         unknowns = 0 and not is_money and not is_half and absent >= 1 and miss >= {SOMEBODY}
             as is_open,
         -- Between two numbers, one unknown, there is no sum to speak of unless such sums hold.
@@ -639,7 +639,7 @@ def _lone_halves(connection) -> dict[str, np.ndarray]:
 
 
 def _absent_parts(connection) -> dict[str, np.ndarray]:
-    """Sums of which one part has no row. Their parts one after the other, and by sum the rest."""
+    """Sums of which parts have no row. Those that have, one after the other; by sum, the rest."""
     lines = connection.execute("""
         select
             dense_rank() over (order by family, name, total) - 1 as equation,
@@ -652,11 +652,9 @@ def _absent_parts(connection) -> dict[str, np.ndarray]:
     """).fetchnumpy()
     equation = lines["equation"].astype(int)
     _, first, sizes = np.unique(equation, return_index=True, return_counts=True)
-    starts = first if len(first) else np.zeros(0, int)
 
     def over(ufunc: np.ufunc, name: str, kind: type) -> np.ndarray:
-        told = np.asarray(lines[name], kind)
-        return ufunc.reduceat(told, starts) if len(starts) else told
+        return ufunc.reduceat(np.asarray(lines[name], kind), first)
 
     return {
         "sizes": sizes,
