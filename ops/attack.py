@@ -91,8 +91,6 @@ class Findings:
     hidden: int
     told: np.ndarray
     recovered: np.ndarray
-    # Worked out as well, and part of fewer than n people, who are public.
-    narrowed: np.ndarray
     measured: int
     narrow: np.ndarray
 
@@ -359,18 +357,6 @@ def _release(told: pd.DataFrame, index, numbers: Numbers) -> tuple[Release, Rele
     return release, Release(_with_rests(numbers, alone), lower, upper)
 
 
-def _of_few(numbers: Numbers) -> np.ndarray:
-    """What is a part of a public number below n: of that one, fewer than n numbers are left."""
-    rest = np.flatnonzero(numbers.is_rest)
-    found = np.zeros(len(numbers.exact), bool)
-    rows = numbers.matrix[numbers.matrix.shape[0] - len(rest) :].tocoo()
-    base = np.full(len(rest), -1)
-    base[rows.row[rows.data < 0]] = rows.col[rows.data < 0]
-    few = numbers.is_public[base] & (numbers.exact[base] < numbers.minimum_n - CLOSE)
-    found[rows.col[few[rows.row] & (rows.data > 0)]] = True
-    return found
-
-
 def _unbounded(numbers: Numbers) -> tuple[np.ndarray, np.ndarray]:
     """What everybody knows of numbers that are not told: no count is below zero."""
     size = len(numbers.exact)
@@ -532,7 +518,6 @@ def attack(
     told = np.flatnonzero(asked & release.told)
     recovered = solver.recovered()
     recovered = recovered[asked[recovered]]
-    is_open = ~_of_few(numbers)[recovered]
     left = np.setdiff1d(np.flatnonzero(asked & ~release.told), recovered)
     left = np.sort(np.random.default_rng(0).permutation(left)[:measured])
     narrow = [
@@ -541,9 +526,7 @@ def attack(
     ]  # fmt: skip
     shown = release.told | numbers.is_rest | numbers.is_absent
     hidden = int((~shown & np.isfinite(numbers.exact)).sum())
-    return Findings(
-        hidden, told, recovered[is_open], recovered[~is_open], len(left), np.array(narrow, int)
-    )
+    return Findings(hidden, told, recovered, len(left), np.array(narrow, int))
 
 
 def compare(state: str, build: str, measured: int = MEASURED) -> pd.DataFrame:
@@ -563,7 +546,6 @@ def compare(state: str, build: str, measured: int = MEASURED) -> pd.DataFrame:
             "hidden": [it.hidden for it in found.values()],
             "told": [len(it.told) for it in found.values()],
             "worked out": [len(it.recovered) for it in found.values()],
-            "of few, public": [len(it.narrowed) for it in found.values()],
             "measured": [it.measured for it in found.values()],
             "known too closely": [len(it.narrow) for it in found.values()],
         },

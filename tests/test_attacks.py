@@ -95,6 +95,30 @@ def test_what_everything_else_gives_away_is_called_exposed():
     assert choice.exposed[S1_AM7]
 
 
+def test_what_public_numbers_narrow_down_is_kept_to_some_of_what_they_leave():
+    system = system_of(GOLDEN)
+    # Of the first group 4 and 17 are hidden, and everybody knows that they are 21 together.
+    system.fixed[[S2_AM7, 18]] = True
+
+    choice = complementary.protect(system, of(system, S1_AM7))
+
+    at = np.flatnonzero(choice.hidden & ~system.fixed)
+    ranges = audit.ranges(system, choice.hidden & ~system.fixed, at)
+    assert not choice.exposed[at].any()
+    assert (np.diff(ranges, axis=1) >= 10).all()
+
+    # And here no more than 8.
+    few = system_of([[3, 22, 61], [12, 15, 40], [5, 31, 29]])
+    few.fixed[[4, 12]] = True
+    choice = complementary.protect(few, of(few, 0))
+
+    at = np.flatnonzero(choice.hidden & ~few.fixed)
+    assert choice.exposed[[0, 8]].all()
+    least, most = audit.ranges(few, choice.hidden & ~few.fixed, np.array([0]))[0]
+    assert 4 <= most - least <= 8
+    assert choice.proven[at].all()
+
+
 def drawn(states: int) -> list[dict[str, Any]]:
     """Membership by race of small districts of every shape, each a state of its own."""
     random = np.random.default_rng(2026)

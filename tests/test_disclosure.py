@@ -698,3 +698,26 @@ def test_what_a_school_without_a_row_counts_is_hidden_when_it_is_small():
 
     assert [row["value"] for row in rows[:3]].count(None) == 1
     assert rows[3]["value"] == 30
+
+
+def test_how_many_of_a_few_who_are_public_cannot_be_had_by_subtraction():
+    def of(level: str, org_id: str, everyone: float, absent: float) -> list[dict[str, Any]]:
+        group = {"org_level": level, "org_id": org_id,
+                 "group_category": "race", "group_value": "PI7"}  # fmt: skip
+        return [
+            fact("membership", **group, numerator=everyone),
+            fact("chronic_absence_rate", **group, numerator=absent, denominator=everyone,
+                 value=absent / everyone),
+        ]  # fmt: skip
+
+    rows = shown(
+        [*of("LEA", "001", 76, 29), *of("SCH", "S1", 6, 2), *of("SCH", "S2", 30, 12),
+         *of("SCH", "S3", 40, 15)],
+        Disclosure(public_metrics=("membership",)),
+        district="001",
+    )  # fmt: skip
+
+    assert [row["value"] for row in rows[::2]] == [76, 6, 30, 40]
+    assert rows[3]["rule"] == "small_denominator"
+    # Of 0 to 6, three numbers and more are left; of 29, 12 and 15, told together, none were.
+    assert [row["numerator"] for row in rows[1::2]].count(None) >= 2

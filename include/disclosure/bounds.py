@@ -7,6 +7,7 @@ any linear program. What it does not find may be so all the same.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,6 +34,21 @@ class Narrow:
     below: np.ndarray
 
 
+@dataclass
+class _Carried:
+    """Bounds of the unknown cells as far as they were carried, by how far each is from its value.
+
+    `above` and `below` are the equation of the last that moved each bound, by position.
+    """
+
+    at: np.ndarray
+    equations: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
+    above: np.ndarray
+    below: np.ndarray
+
+
 def narrow(
     system: System, unknown: np.ndarray, asked: np.ndarray, *, is_first: bool = False
 ) -> Narrow:
@@ -40,6 +56,28 @@ def narrow(
 
     With `is_first`, those alone that the fewest steps show: where these are helped, others may be.
     """
+    for carried in _steps(system, unknown):
+        at = carried.at
+        need = np.where(asked[at], system.need[at], -1.0)
+        found = np.flatnonzero(carried.high - carried.low < need - audit.CLOSE)
+        if is_first and len(found):
+            break
+    told = np.append(carried.equations, -1)
+    lacking = (need - (carried.high - carried.low))[found]
+    return Narrow(at[found], lacking, told[carried.above[found]], told[carried.below[found]])
+
+
+def widths(system: System, unknown: np.ndarray) -> np.ndarray:
+    """The width that bounds leave to each unknown cell, at most; one for each cell of the system."""
+    for carried in _steps(system, unknown):
+        pass
+    found = np.zeros(system.cells)
+    found[carried.at] = carried.high - carried.low
+    return found
+
+
+def _steps(system: System, unknown: np.ndarray) -> Iterator[_Carried]:
+    """Carry the bounds of the unknown from equation to equation, a step at a time."""
     at = np.flatnonzero(unknown)
     equations = system.equations_of(at)
     row, cell, weight = system.entries(equations)
@@ -49,10 +87,8 @@ def narrow(
     row, column, weight = row[kept], place[cell[kept]], weight[kept].astype(float)
     lower, upper = audit.reach(system, at)
     low, high = lower - system.value[at], upper - system.value[at]
-    need = np.where(asked[at], system.need[at], -1.0)
     above, below = np.full(len(at), -1), np.full(len(at), -1)
     is_up = weight > 0
-    found = np.zeros(0, int)
     for _ in range(STEPS):
         least = weight * np.where(is_up, low[column], high[column])
         most = weight * np.where(is_up, high[column], low[column])
@@ -61,12 +97,9 @@ def narrow(
         from_ = (most - np.bincount(row, most, len(equations))[row]) / weight
         is_lower = _carry(high, above, column, row, np.where(is_up, to, from_), np.minimum)
         is_higher = _carry(low, below, column, row, np.where(is_up, from_, to), np.maximum)
-        found = np.flatnonzero(high - low < need - audit.CLOSE)
-        if (is_first and len(found)) or not (is_lower or is_higher):
-            break
-    told = np.append(equations, -1)
-    lacking = (need - (high - low))[found]
-    return Narrow(at[found], lacking, told[above[found]], told[below[found]])
+        yield _Carried(at, equations, low, high, above, below)
+        if not (is_lower or is_higher):
+            return
 
 
 def _carry(bound, by, column, row, new, tighter) -> bool:

@@ -10,6 +10,9 @@ Three steps, in turn, until the audits pass:
 - Cells that the audits still find too narrow get linear programs (moves.py) for the cheapest way
   to move them by the width they need, many at a time. What has to move is hidden.
 
+A number that public ones narrow down whatever is hidden is kept to half of what these leave, and
+one that nothing more can be done for to a fifth of its need, or to more than one number.
+
 What turned out not to be needed is shown again, in systems small enough to try. Zeros are hidden
 last, and never beside public numbers: that a high school has nobody in grade 1 is known without a
 table.
@@ -51,6 +54,9 @@ LOST, HOPELESS = len(TRIES), len(TRIES) + 1
 QUICK = 10_000
 # Systems of so few cells are done well from the start.
 FEW = 2_000
+# What a cell is kept to that cannot be as wide as it needs: a share of that, or of what is left to
+# it; below so many times ONE (person), one more number.
+SHARE, OF_LEFT, ONE = 1 / 5, 1 / 2, 1.0
 
 
 @dataclass
@@ -58,8 +64,10 @@ class Choice:
     """What is hidden, and what cannot be protected because everything else is public."""
 
     hidden: np.ndarray
-    # Narrower than they need whatever is hidden; of these, `known` are told exactly.
+    # Narrower than they should be whatever is hidden; of these, `known` are told exactly.
     exposed: np.ndarray
+    # The width that each cell is kept to when it is hidden: what it needs, or what is left of it.
+    need: np.ndarray
     known: np.ndarray
     # Told as a range: what readers know of these is less once the range is taken back.
     coded: np.ndarray
@@ -95,7 +103,7 @@ class Choice:
             self.found[audit_] = self.found.get(audit_, 0) + many
 
 
-_OF_CELLS = ("hidden", "exposed", "known", "coded", "proven", "beside_public")
+_OF_CELLS = ("hidden", "exposed", "need", "known", "coded", "proven", "beside_public")
 
 
 def protect(
@@ -110,7 +118,7 @@ def protect(
 ) -> Choice:
     """Hide what it takes to protect the hidden cells; to a fixed point that includes both audits.
 
-    Every cell that is still hidden then and not `exposed` has passed them. Deterministic. `coded`
+    Every cell that is still hidden then has passed them, by `Choice.need`. Deterministic. `coded`
     are hidden cells of which a range is told, in the system's bounds: where that gives something
     away, the range is taken back first, and the bounds are `plain` again. `before` is what was
     chosen for the same reader when less was hidden: what was shown then is not asked again.
@@ -118,6 +126,7 @@ def protect(
     choice = Choice(
         system.spread(hidden & ~system.fixed | (system.virtual & hidden)),
         np.zeros(system.cells, bool),
+        system.need.copy(),
         np.zeros(system.cells, bool),
         coded.copy() if coded is not None else np.zeros(system.cells, bool),
         plain or (system.lower, system.upper),
@@ -127,11 +136,13 @@ def protect(
     choice.exposed = hidden & system.fixed & (system.need > 0)
     if before is not None:
         choice.exposed |= before.exposed
+        choice.need = np.minimum(choice.need, before.need)
         choice.known = before.known.copy()
         choice.points = before.points
     if not is_complementary:
         # Nothing is proven of any of them.
         choice.exposed = (choice.hidden | hidden) & (system.need > 0)
+        choice.need[:] = 0
         return choice
     places = parts.split(system, choice.hidden)
     tasks = [(parts.of(system, at), choice.of(at), is_thinned) for at in places]
@@ -139,6 +150,7 @@ def protect(
     for at, (part, lower, upper) in zip(places, parts.work_out(_protect, tasks), strict=True):
         system.lower[at], system.upper[at] = lower, upper
         choice.take(at, part)
+    choice.exposed |= choice.hidden & (choice.need < system.need)
     return choice
 
 
@@ -147,6 +159,9 @@ def _protect(
 ) -> tuple[Choice, np.ndarray, np.ndarray]:
     """Protect a part of a system. Returns its choice, and the bounds as they are told then."""
     primary = choice.hidden.copy()
+    # What of it cannot be kept to is seen on the way.
+    system.need = choice.need
+    _limit(system, choice)
     close(system, choice, system.equations_of(np.flatnonzero(choice.hidden)))
     _Proof(system, choice).run()
     if is_thinned:
@@ -154,6 +169,28 @@ def _protect(
         # They may move what is told again.
         choice.points = system.value.copy(), system.value.copy()
     return choice, system.lower, system.upper
+
+
+def _limit(system: System, choice: Choice) -> None:
+    """Keep who is too narrow whatever is hidden, as bounds show it, to some of what is left."""
+    every = slice(None)
+    may_move = choice.hidden & ~choice.known | can_hide(system, choice.hidden, every)
+    may_move |= _hidden_last(system, choice, every) | system.virtual
+    plain = replace(system, lower=choice.plain[0], upper=choice.plain[1])
+    left = bounds.widths(plain, may_move)
+    cells = np.flatnonzero(may_move & (left < system.need - audit.CLOSE))
+    few = np.minimum(left[cells], SHARE * system.need[cells])
+    system.need[cells] = np.maximum(few, OF_LEFT * left[cells])
+    told = cells[left[cells] < audit.CLOSE]
+    system.need[told] = 0.0
+    choice.known[told] |= choice.hidden[told]
+
+
+def _lower(choice: Choice, cells: np.ndarray) -> None:
+    """Keep some cells, which nothing helps, to less, and in the end to nothing."""
+    need = choice.need[cells]
+    less = np.maximum(SHARE * need, ONE)
+    choice.need[cells] = np.where(less < need, less, 0.0)
 
 
 def _beside(system: System, told: np.ndarray) -> np.ndarray:
@@ -165,9 +202,9 @@ def _beside(system: System, told: np.ndarray) -> np.ndarray:
 
 
 def failures(system: System, choice: Choice, within: np.ndarray) -> np.ndarray:
-    """The hidden cells of a part that an audit finds too narrow or told; not what is exposed."""
+    """The hidden cells of a part that an audit finds too narrow or told."""
     unknown = choice.hidden & ~choice.known
-    asked = unknown & ~choice.exposed & (system.need > 0) & within
+    asked = unknown & (system.need > 0) & within
     told = audit.recoverable(system, unknown, asked) & asked
     return told | audit.narrow(system, unknown, asked & ~told)
 
@@ -200,7 +237,7 @@ class _Proof:
             if self.start == CHEAP:
                 _squeeze(system, choice)
             unknown = choice.hidden & ~choice.known
-            asked = unknown & ~choice.exposed & (system.need > 0)
+            asked = unknown & (system.need > 0)
             asked &= ~self.shown.proven(choice.hidden)
             if not asked.any():
                 break
@@ -293,7 +330,7 @@ class _Proof:
         return found
 
     def _give_up(self, failed: np.ndarray) -> None:
-        """Hide zeros for those cells that nothing else helps; whom that does not help: exposed.
+        """Hide zeros for those cells that nothing else helps; the others are kept to less.
 
         Around those of which it is not certain that nothing helps, everything is hidden before.
         """
@@ -307,14 +344,17 @@ class _Proof:
             is_left = ~np.isin(cells, system.cells_of(system.equations_of(new)))
             self.tries[cells[~is_left]] = self.start
             close(system, choice, system.equations_of(new))
-        exposed = np.zeros(system.cells, bool)
         left = cells[is_left]
-        exposed[self._bounded(left, _hidden_last(system, choice, slice(None)))] = True
-        for cell in left[~exposed[left]].tolist():
-            exposed[cell] = not self._zeros_help(cell)
-        choice.exposed |= exposed
+        bounded = self._bounded(left, _hidden_last(system, choice, slice(None)))
+        others = np.setdiff1d(left, bounded).tolist()
+        helpless = [cell for cell in others if not self._zeros_help(cell)]
+        lowered = np.union1d(bounded, np.array(helpless, int))
+        _lower(choice, lowered)
+        self.tries[lowered], self.screened[lowered] = self.start, 0
+        gone = np.zeros(system.cells, bool)
+        gone[lowered] = system.need[lowered] == 0
         unknown = choice.hidden & ~choice.known
-        choice.known |= audit.recoverable(system, unknown, exposed & unknown) & exposed
+        choice.known |= audit.recoverable(system, unknown, gone & unknown) & gone
         close(system, choice, system.equations_of(cells))
 
     def _zeros_help(self, cell: int) -> bool:
@@ -340,7 +380,7 @@ def _squeeze(system: System, choice: Choice) -> None:
     left = np.ones(system.cells, bool)
     while True:
         unknown = choice.hidden & ~choice.known
-        asked = unknown & ~choice.exposed & (system.need > 0) & left
+        asked = unknown & (system.need > 0) & left
         found = bounds.narrow(system, unknown, asked, is_first=True)
         if not len(found.cell):
             return
@@ -403,7 +443,7 @@ def close(system: System, choice: Choice, pending: np.ndarray) -> None:
             chosen = np.union1d(chosen, zeros)
             hopeless = np.setdiff1d(hopeless, system.equations_of(zeros))
             given_up = culprits[np.isin(culprits[:, 0], hopeless), 1]
-            choice.exposed[given_up] = True
+            _lower(choice, given_up)
             _know(system, choice, hopeless)
             waiting[system.equations_of(given_up)] = True
         if len(chosen):
@@ -462,7 +502,7 @@ def _lacking(
     up = np.bincount(row, rise, len(equations))[row] - rise
     down = np.bincount(row, fall, len(equations))[row] - fall
     width = (np.minimum(rise, down) + np.minimum(fall, up)) / np.abs(weight)
-    need = np.where(choice.exposed[cell], 0.0, system.need[cell])
+    need = system.need[cell]
     lack = need - width
     lack[lack < np.minimum(audit.CLOSE, need / 2)] = 0
     worst = np.zeros(len(equations))

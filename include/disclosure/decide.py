@@ -107,7 +107,7 @@ def decide(
     if policy.complementary == "on":
         _blame(choice, system, mapped)
     unknown = choice.hidden & ~choice.known
-    audited = unknown & (system.need > 0) & ~choice.exposed
+    audited = unknown & (choice.need > 0)
     outcome = Outcome(
         cells=system.cells,
         equations=system.matrix.shape[0],
@@ -186,7 +186,7 @@ def _as_told(mapped: facts.Mapped, choice: complementary.Choice) -> System:
     system, n = mapped.system, mapped.minimum_n
     is_count = np.isfinite(system.lower) & ~choice.coded
     need = np.where(mapped.small, np.minimum(LEFT, n - 2), 0.0)
-    need[choice.exposed | choice.known] = 0.0
+    need[(choice.need == 0) | choice.known] = 0.0
     least = np.where(mapped.small, 1.0, np.where(system.value < n, 0.0, n))
     return replace(
         system,

@@ -599,7 +599,7 @@ class _Cells:
         system, n = self.system, float(self.declared.policy.minimum_n)
         is_small, is_none = self.small, system.value < SAME
         need = np.where(is_small, min(LEFT, n - 2), LEFT)
-        need[(system.need == 0) | choice.exposed | (system.virtual & ~is_small)] = 0.0
+        need[(choice.need == 0) | (system.virtual & ~is_small)] = 0.0
         is_money = np.append(self.is_money, np.zeros(system.cells - len(self.is_money), bool))
         # What is said of money says nothing of how much it is.
         need = np.where(is_money & (need > 0), system.need, need)
@@ -688,12 +688,12 @@ def _audited(
             "accept it with `exposed: reported` in the policy; nothing was protected"
         )
     unknown = choice.hidden & ~choice.known
-    asked = unknown & (system.need > 0) & ~choice.exposed
+    asked = unknown & (choice.need > 0)
     out = audit.recoverable(system, unknown, seed=1) & asked
-    tight = audit.narrow(system, unknown, asked & ~out)
+    tight = audit.narrow(replace(system, need=choice.need), unknown, asked & ~out)
     knowing = cells.as_told(choice)
-    also = unknown & ~told.known & (knowing.need > 0) & ~told.exposed
-    tight_told = audit.narrow(knowing, unknown & ~told.known, also & ~out)
+    also = unknown & ~told.known & (told.need > 0)
+    tight_told = audit.narrow(replace(knowing, need=told.need), unknown & ~told.known, also & ~out)
     failed = np.flatnonzero(out | tight | tight_told)
     if len(failed):
         lines = [
