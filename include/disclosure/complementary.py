@@ -25,7 +25,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from include.disclosure import audit, bounds, parts
-from include.disclosure.moves import Moves, can_hide, is_hopeless
+from include.disclosure.moves import Moves, can_hide, most_width
 from include.disclosure.system import System
 
 # Nothing is said about wider ranges than this many times the width needed.
@@ -46,9 +46,9 @@ TRIES = (
     {"size": 30_000, "is_alone": True, "is_both": True, "worth": 1e9},
 )
 CHEAP, WELL, ALONE = 0, 2, 3
-# Cells within which it is looked for a proof that nothing helps one: before more than the first is
-# tried, before it is helped by itself, and before it is given up for lost.
-NEAR, FARTHER, FAR = (300, 3_000), 10_000, 30_000
+# Cells within which it is looked for a proof that nothing helps one: before anything is tried,
+# before it is helped by itself, and before it is given up for lost.
+NEAR, FARTHER, FAR = 300, (3_000, 10_000), 30_000
 LOST, HOPELESS = len(TRIES), len(TRIES) + 1
 # With so few hidden cells, who needs no help is found faster than help.
 QUICK = 10_000
@@ -160,10 +160,10 @@ def _protect(
     """Protect a part of a system. Returns its choice, and the bounds as they are told then."""
     primary = choice.hidden.copy()
     # What of it cannot be kept to is seen on the way.
-    system.need = choice.need
+    due, system.need = system.need, choice.need
     _limit(system, choice)
     close(system, choice, system.equations_of(np.flatnonzero(choice.hidden)))
-    _Proof(system, choice).run()
+    _Proof(system, choice, due).run()
     if is_thinned:
         _thin(system, choice, primary)
         # They may move what is told again.
@@ -179,18 +179,23 @@ def _limit(system: System, choice: Choice) -> None:
     plain = replace(system, lower=choice.plain[0], upper=choice.plain[1])
     left = bounds.widths(plain, may_move)
     cells = np.flatnonzero(may_move & (left < system.need - audit.CLOSE))
-    few = np.minimum(left[cells], SHARE * system.need[cells])
-    system.need[cells] = np.maximum(few, OF_LEFT * left[cells])
-    told = cells[left[cells] < audit.CLOSE]
-    system.need[told] = 0.0
+    _lower(choice, cells, left[cells])
+    told = cells[system.need[cells] == 0]
     choice.known[told] |= choice.hidden[told]
 
 
-def _lower(choice: Choice, cells: np.ndarray) -> None:
-    """Keep some cells, which nothing helps, to less, and in the end to nothing."""
+def _lower(choice: Choice, cells: np.ndarray, left: np.ndarray | float = np.inf) -> None:
+    """Keep some cells, which nothing helps, to less, and in the end to nothing.
+
+    What is `left` to them at most says how much less, where it is below their need.
+    """
     need = choice.need[cells]
-    less = np.maximum(SHARE * need, ONE)
-    choice.need[cells] = np.where(less < need, less, 0.0)
+    share = SHARE * need
+    some = np.maximum(np.minimum(left, share), OF_LEFT * np.minimum(left, need))
+    less = np.maximum(share, ONE)
+    is_known = left < need - audit.CLOSE
+    lower = np.where(is_known, np.where(left < audit.CLOSE, 0.0, some), less)
+    choice.need[cells] = np.where(lower < need, lower, 0.0)
 
 
 def _beside(system: System, told: np.ndarray) -> np.ndarray:
@@ -215,8 +220,10 @@ class _Proof:
     To a fixed point: what is hidden on the way is asked about as well.
     """
 
-    def __init__(self, system: System, choice: Choice) -> None:
+    def __init__(self, system: System, choice: Choice, due: np.ndarray) -> None:
         self.system, self.choice = system, choice
+        # The width that each cell is due; what it is kept to may be less.
+        self.due = due
         self.shown = Moves(system)
         if choice.points is not None:
             self.shown.see(np.arange(system.cells), *choice.points)
@@ -227,6 +234,8 @@ class _Proof:
         self.tries = np.full(system.cells, self.start)
         # Before which of TRIES it was last asked whether they need any help, or nothing helps.
         self.screened = np.zeros(system.cells, int)
+        # The width that nothing could take them beyond, as far as it was looked for.
+        self.left = np.full(system.cells, np.inf)
 
     def run(self) -> None:
         """Raises AuditFailed."""
@@ -271,6 +280,14 @@ class _Proof:
             if often == WELL and self.start == CHEAP:
                 self.tries[first] = ALONE
                 continue
+            if often == ALONE:
+                # Who is kept to less than is due is kept to less still before that takes long.
+                need = self.system.need[first]
+                is_less = (need < self.due[first]) & (need > ONE)
+                self.tries[first[is_less]] = HOPELESS
+                first = first[~is_less]
+                if not len(first):
+                    continue
             new = first[self.screened[first] < min(often, ALONE)]
             if len(new):
                 self._screen(new, often)
@@ -289,18 +306,23 @@ class _Proof:
         if is_first:
             lost = self._bounded(cells)
             self.tries[lost] = HOPELESS
-            cells = np.setdiff1d(cells, lost)
-        for size in NEAR if is_first else (FARTHER,):
-            free = self._free()
-            cells = cells[[not self._is_hopeless(cell, free, size) for cell in cells]]
-            if self.start == CHEAP and size != NEAR[-1] and len(cells):
-                # Many were helped with others; and the fewer are asked, the more room each has.
-                asked = np.zeros(system.cells, bool)
-                asked[cells] = True
-                unknown = choice.hidden & ~choice.known
-                one_by_one = often == ALONE and unknown.sum() <= QUICK
-                self.shown.see(*audit.sweep(system, unknown, asked, one_by_one=one_by_one))
-                cells = cells[~self.shown.are_wide(cells)]
+            cells = self._hopeful(np.setdiff1d(cells, lost), NEAR)
+        if self.start == CHEAP and len(cells):
+            # Many were helped with others; and the fewer are asked, the more room each has.
+            asked = np.zeros(system.cells, bool)
+            asked[cells] = True
+            unknown = choice.hidden & ~choice.known
+            one_by_one = often == ALONE and unknown.sum() <= QUICK
+            self.shown.see(*audit.sweep(system, unknown, asked, one_by_one=one_by_one))
+        if not is_first:
+            cells = cells[~self.shown.are_wide(cells)]
+            for size in FARTHER:
+                cells = self._hopeful(cells, size)
+
+    def _hopeful(self, cells: np.ndarray, size: int) -> np.ndarray:
+        """Those of some cells that something near could help."""
+        free = self._free()
+        return cells[[not self._is_hopeless(cell, free, size) for cell in cells]]
 
     def _bounded(self, cells: np.ndarray, zeros: np.ndarray | None = None) -> np.ndarray:
         """Those of some cells that bounds show to stay too narrow, whatever else is hidden."""
@@ -312,7 +334,12 @@ class _Proof:
             may_move |= zeros
         asked = np.zeros(system.cells, bool)
         asked[cells] = True
-        return bounds.narrow(self.plain, may_move, asked).cell
+        found = bounds.narrow(self.plain, may_move, asked)
+        self._see_left(found.cell, system.need[found.cell] - found.lacking)
+        return found.cell
+
+    def _see_left(self, cells: np.ndarray | int, width: np.ndarray | float) -> None:
+        self.left[cells] = np.minimum(self.left[cells], width)
 
     def _help(self, cells: np.ndarray, free: np.ndarray, **how) -> np.ndarray:
         """Hide what a program finds for some cells. Returns those that it was asked to help."""
@@ -324,10 +351,12 @@ class _Proof:
         return found.asked
 
     def _is_hopeless(self, cell: int, free: np.ndarray, size: int) -> bool:
-        found = is_hopeless(self.plain, free, cell, size)
-        if found:
-            self.tries[cell] = HOPELESS
-        return found
+        width = most_width(self.plain, free, cell, size)
+        if width is None:
+            return False
+        self._see_left(cell, width)
+        self.tries[cell] = HOPELESS
+        return True
 
     def _give_up(self, failed: np.ndarray) -> None:
         """Hide zeros for those cells that nothing else helps; the others are kept to less.
@@ -349,7 +378,8 @@ class _Proof:
         others = np.setdiff1d(left, bounded).tolist()
         helpless = [cell for cell in others if not self._zeros_help(cell)]
         lowered = np.union1d(bounded, np.array(helpless, int))
-        _lower(choice, lowered)
+        _lower(choice, lowered, self.left[lowered])
+        self.left[lowered] = np.inf
         self.tries[lowered], self.screened[lowered] = self.start, 0
         gone = np.zeros(system.cells, bool)
         gone[lowered] = system.need[lowered] == 0
@@ -359,9 +389,11 @@ class _Proof:
 
     def _zeros_help(self, cell: int) -> bool:
         """Help one cell with zeros as well, those nearby and then those farther away."""
-        for size in () if self.choice.beside_public[cell] else (*NEAR, FARTHER, FAR):
+        for size in () if self.choice.beside_public[cell] else (NEAR, *FARTHER, FAR):
             free, zeros = self._free(), _hidden_last(self.system, self.choice, slice(None))
-            if size < FAR and is_hopeless(self.plain, free, cell, size, zeros):
+            width = most_width(self.plain, free, cell, size, zeros) if size < FAR else None
+            if width is not None:
+                self.left[cell] = width
                 return False
             self._help(np.array([cell]), free, **TRIES[-1] | {"size": size, "zeros": zeros})
             if self.shown.are_wide(cell):

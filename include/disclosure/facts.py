@@ -570,6 +570,8 @@ def _assemble(connection, policy) -> Mapped:
         [np.asarray(cells["withholds_zeros"], bool), zeros_too, lacking["withholds_zeros"]]
     )
     small = coding.small(value, minimum_n, withholds_zeros) & ~is_money & ~unknown
+    # Where nobody is may be told, and with it that all the others are all.
+    small[rest[(np.abs(value[part]) < 1e-6) & ~zeros_too]] = False
     primary = small & is_protected
     masked = np.concatenate([np.asarray(cells["is_masked"], bool), np.zeros(lefts, bool)])
     hidden = primary | masked | (unknown & ~virtual)

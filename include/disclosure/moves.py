@@ -97,7 +97,7 @@ class Moves:
         chosen[np.searchsorted(at, seed)] = True
         need = np.where(chosen, self.system.need[at], 0.0)
         up, down = program.solve(need, worth, is_both)
-        missed = up - down < need - CLOSE
+        missed = np.abs(up - down) < need - CLOSE
         if missed.any():
             # Nothing is hidden for those whom it would not help enough.
             need[missed] = 0
@@ -128,17 +128,17 @@ def _around(
     return inside, np.isin(inside, inner if len(new) else inside)
 
 
-def is_hopeless(
+def most_width(
     system: System,
     may_move: np.ndarray,
     cell: int,
     size: int,
     zeros: np.ndarray | None = None,
-) -> bool:
-    """Whether one cell stays too narrow whatever else is hidden, as far as sums near it say.
+) -> float | None:
+    """The width that one cell has at most whatever else is hidden, where that is too little.
 
     `may_move` are the cells that are hidden already, `zeros` those that may be as well. The sums,
-    of about `size` cells, are fewer than there are: a yes is certain, a no is not.
+    of about `size` cells, are fewer than there are: it is certain, that there is none is not.
     """
     at, is_inner = _around(system, may_move, cell, size, zeros)
     # No sum in which something else may move as well.
@@ -161,11 +161,11 @@ def is_hopeless(
             method="highs",
         )
         if done.x is None:
-            return False
+            return None
         reach += abs(float(done.x[at == cell][0]))
         if reach >= need - CLOSE:
-            return False
-    return True
+            return None
+    return reach
 
 
 class _Program:
@@ -190,12 +190,13 @@ class _Program:
         told = coded[at]
         self.more_rise[told] = np.minimum(plain[1][at] - upper, far)[told]
         self.more_fall[told] = np.minimum(lower - plain[0][at], far)[told]
+        self.is_up = self.rise + self.more_rise >= self.fall + self.more_fall
         self.points = audit.Points(self.matrix, self.value, lower, upper)
 
     def solve(self, need: np.ndarray, worth: float, is_both: bool) -> tuple[np.ndarray, np.ndarray]:
         """The cheapest two moves between which every cell has as much of its `need` as can be.
 
-        Unless it `is_both`, one of them is no move.
+        Unless it `is_both`, one of them is no move, and a cell moves to where it has more room.
         """
         n, asks = len(self.at), np.flatnonzero(need > 0)
         k = len(asks)
@@ -208,7 +209,7 @@ class _Program:
         price = np.concatenate([self.price[ups], self.price[downs]])
         low = np.concatenate([-self.fall, np.zeros(len(more))])
         high = np.concatenate([self.rise, more])
-        wide = self._widths(asks, ups, downs)
+        wide = self._widths(asks, ups, downs, np.where(is_both | self.is_up, 1.0, -1.0)[asks])
         # A block of columns for each move, and one for the widths that are reached.
         moves, columns = (2 if is_both else 1), one.shape[1]
         rows = sparse.block_diag([one] * moves, format="csc")
@@ -248,15 +249,18 @@ class _Program:
         move[downs] -= steps[n + len(ups) :]
         return move
 
-    def _widths(self, asks: np.ndarray, ups: np.ndarray, downs: np.ndarray) -> sparse.csc_array:
-        """A row for each cell that asks, which adds its columns up to its move."""
+    def _widths(
+        self, asks: np.ndarray, ups: np.ndarray, downs: np.ndarray, to: np.ndarray
+    ) -> sparse.csc_array:
+        """A row for each cell that asks, which adds its columns up to its move, or its fall."""
         n, k = len(self.at), len(asks)
         place = np.full(n, -1)
         place[asks] = np.arange(k)
         cell = np.concatenate([np.arange(n), ups, downs])
         sign = np.concatenate([np.ones(n + len(ups)), -np.ones(len(downs))])
         kept = np.flatnonzero(place[cell] >= 0)
-        return sparse.csc_array((sign[kept], (place[cell[kept]], kept)), (k, len(cell)))
+        at = place[cell[kept]]
+        return sparse.csc_array((sign[kept] * to[at], (at, kept)), (k, len(cell)))
 
 
 def can_hide(system: System, hidden: np.ndarray, cell: np.ndarray) -> np.ndarray:
