@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import heapq
 from collections import defaultdict
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
@@ -40,6 +41,11 @@ FAR = 1.2
 SHORT = 40
 # Less than this share of cells shown to be wide enough: the rest is asked for one by one.
 ENOUGH = 0.08
+# More cells that hang together are moved in blocks of about so many: what a program takes grows
+# faster than its size.
+BLOCK = 10_000
+# Equations of two terms are worked into the others so often; each time new ones come of it.
+MERGES = 3
 
 
 class AuditFailed(RuntimeError):
@@ -199,7 +205,8 @@ def sweep(
 
 def _points(system: System, at: np.ndarray) -> tuple[Points, np.ndarray, np.ndarray]:
     matrix = restricted(system, at)
-    point = Points(matrix, system.value[at], *reach(system, at))
+    joins = system.is_of_sums()[system.equations_of(at)]
+    point = Points(matrix, system.value[at], *reach(system, at), joins)
     # No equation holds these: their bounds are all that is known of them.
     alone = np.diff(matrix.tocsc().indptr) == 0
     point.least[alone], point.most[alone] = point.lower[alone], point.upper[alone]
@@ -244,12 +251,17 @@ def components(matrix: sparse.csr_array) -> np.ndarray:
 
 
 class Points:
-    """What hidden cells have been shown to be able to be, by points that keep to every equation."""
+    """What hidden cells have been shown to be able to be, by points that keep to every equation.
 
-    def __init__(self, matrix, value, lower, upper):
+    `joins` are the equations that blocks of cells may be told apart by.
+    """
+
+    def __init__(self, matrix, value, lower, upper, joins=None):
         self.matrix, self.value, self.lower, self.upper = matrix, value, lower, upper
         self.least, self.most = value.copy(), value.copy()
         self.row_of = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+        self.joins = joins if joins is not None else np.zeros(matrix.shape[0], bool)
+        self._merged: Merged | None = None
 
     @property
     def width(self) -> np.ndarray:
@@ -267,13 +279,29 @@ class Points:
         np.maximum.at(widest, group, need)
         reach = np.where(need > 0, FAR * widest[group], np.inf)
         asked = asked & (self.width < need - CLOSE)
-        while asked.any():
-            chosen = self.apart(asked, random)
-            goal = np.where(chosen, random.choice((-1, 1), len(asked)), 0)
-            self.push(goal, group, reach)
-            asked &= self.width < need - CLOSE
-            if (chosen & asked).sum() > (1 - ENOUGH) * chosen.sum():
-                return
+        is_large = np.bincount(group, minlength=1).max() > 2 * BLOCK
+        for in_blocks in (True, False) if is_large else (False,):
+            while asked.any():
+                chosen = self.apart(asked, random)
+                goal = np.where(chosen, random.choice((-1, 1), len(asked)), 0)
+                self.push(goal, self._blocks(group, random) if in_blocks else group, reach)
+                asked &= self.width < need - CLOSE
+                if (chosen & asked).sum() > (1 - ENOUGH) * chosen.sum():
+                    break
+
+    def _blocks(self, group: np.ndarray, random: np.random.Generator) -> np.ndarray:
+        """The block of each cell: some of what hangs together without the sums of sums, at random.
+
+        Between blocks nothing moves; in each, districts can still make up for one another.
+        """
+        piece = components(self.matrix[np.flatnonzero(~self.joins)])
+        sizes, of = np.bincount(piece), np.zeros(int(piece.max()) + 1, int)
+        of[piece] = group
+        order = random.permutation(len(sizes))
+        order = order[np.argsort(of[order], kind="stable")]
+        block = np.empty(len(sizes), int)
+        block[order] = (np.cumsum(sizes[order]) - sizes[order]) // BLOCK
+        return np.unique(np.column_stack([block[piece], group]), axis=0, return_inverse=True)[1]
 
     def one_by_one(self, asked: np.ndarray, need: np.ndarray, group: np.ndarray) -> np.ndarray:
         """Ask for each cell by itself, in all that hangs together with it. Returns the narrow."""
@@ -313,39 +341,125 @@ class Points:
 
         `label` is the part of each cell; a part without a goal stays where it is.
         """
+        if self._merged is None:
+            self._merged = Merged.of(self.matrix)
+        merged = self._merged
+        low, high = self.lower - self.value, self.upper - self.value
+        if reach is not None:
+            low, high = np.maximum(low, -reach), np.minimum(high, reach)
+        low, high = merged.bounds(low, high)
+        goal, label = merged.cells.T @ goal, label[merged.first]
         wanted = np.unique(label[goal != 0])
         moving = np.isin(label, wanted)
         cells = np.flatnonzero(moving)
         cells = cells[np.argsort(label[cells], kind="stable")]
         sizes = np.unique(label[cells], return_counts=True)[1]
         chunks = np.repeat((np.cumsum(sizes) - sizes) // CHUNK, sizes)
-        entry = np.flatnonzero(moving[self.matrix.indices])
+        matrix = merged.matrix
+        entry = np.flatnonzero(moving[matrix.indices])
         # Each equation once for each part that it has cells in.
-        rows = self.row_of[entry] * (int(label.max()) + 1) + label[self.matrix.indices[entry]]
+        row_of = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+        rows = row_of[entry] * (int(label.max(initial=0)) + 1) + label[matrix.indices[entry]]
         column = np.full(len(label), -1)
         column[cells] = np.arange(len(cells))
         _, row = np.unique(rows, return_inverse=True)
         shape = (row.max(initial=-1) + 1, len(cells))
-        data = self.matrix.data[entry].astype(float)
-        whole = sparse.csc_array((data, (row, column[self.matrix.indices[entry]])), shape)
+        data = matrix.data[entry].astype(float)
+        whole = sparse.csc_array((data, (row, column[matrix.indices[entry]])), shape)
+        moves = np.zeros((2, len(goal)))
         for chunk in np.unique(chunks):
             at = np.flatnonzero(chunks == chunk)
             part = whole[:, at[0] : at[-1] + 1].tocsr()
             part = part[np.flatnonzero(np.diff(part.indptr))]
             here = cells[at]
-            low, high = self.lower[here], self.upper[here]
-            if reach is not None:
-                low = np.maximum(low, self.value[here] - reach[here])
-                high = np.minimum(high, self.value[here] + reach[here])
-            for sign in (1, -1):
+            for sign, move in zip((1, -1), moves, strict=True):
                 done = linprog(
                     sign * goal[here],
                     A_eq=part,
-                    b_eq=part @ self.value[here],
-                    bounds=np.column_stack([low, high]),
+                    b_eq=np.zeros(part.shape[0]),
+                    bounds=np.column_stack([low, high])[here],
                     method="highs",
+                    # What it would find is mostly what was merged, once for all programs.
+                    options={"presolve": False},
                 )
                 if done.x is None:
                     raise AuditFailed(f"a program over {len(here)} hidden cells: {done.message}")
-                self.least[here] = np.minimum(self.least[here], done.x)
-                self.most[here] = np.maximum(self.most[here], done.x)
+                move[here] = done.x
+        for move in moves:
+            point = self.value + merged.cells @ move
+            self.least = np.minimum(self.least, point)
+            self.most = np.maximum(self.most, point)
+
+
+@dataclass
+class Merged:
+    """Equations without those of two terms: cells that only move together are one.
+
+    `cells` says how each cell moves with each of these: a row for each cell, a column for each that
+    is left, 1, -1, or no entry for a cell that cannot move. `first` is a cell of each.
+    """
+
+    matrix: sparse.csr_array
+    cells: sparse.csr_array
+    first: np.ndarray
+
+    @classmethod
+    def of(cls, matrix: sparse.csr_array) -> Merged:
+        matrix = sparse.csr_array(matrix.astype(float))
+        cells = sparse.eye_array(matrix.shape[1], format="csr")
+        for _ in range(MERGES):
+            lengths = np.diff(matrix.indptr)
+            if not (lengths <= 2).any():
+                break
+            together = _together(matrix)
+            cells = sparse.csr_array(cells @ together)
+            matrix = _distinct(sparse.csr_array(matrix @ together))
+        columns = cells.tocsc()
+        return cls(matrix, cells, columns.indices[columns.indptr[:-1]])
+
+    def bounds(self, low: np.ndarray, high: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """How far each can move at least and at most, where its cells can so far."""
+        entries = self.cells.tocoo()
+        is_up = entries.data > 0
+        low, high = low[entries.row], high[entries.row]
+        least, most = np.full((2, self.cells.shape[1]), np.inf)
+        np.minimum.at(most, entries.col, np.where(is_up, high, -low))
+        np.minimum.at(least, entries.col, np.where(is_up, -low, high))
+        return -least, most
+
+
+def _together(matrix: sparse.csr_array) -> sparse.csr_array:
+    """Which cells the equations of one and two terms tie together, as `Merged.cells` has it."""
+    size = matrix.shape[1]
+    first = matrix.indptr[np.flatnonzero(np.diff(matrix.indptr) == 2)]
+    one, other = matrix.indices[first], matrix.indices[first + 1]
+    weights = matrix.data[first], matrix.data[first + 1]
+    is_even = np.abs(weights[0]) == np.abs(weights[1])
+    one, other = one[is_even], other[is_even]
+    is_same = (weights[0] * weights[1] < 0)[is_even]
+    # Each cell twice, as it rises and as it falls: who falls when it rises itself does not move.
+    from_ = np.concatenate([one, one + size])
+    to = np.concatenate([other + size * ~is_same, other + size * is_same])
+    graph = sparse.csr_array((np.ones(len(from_)), (from_, to)), (2 * size, 2 * size))
+    label = connected_components(graph, directed=False)[1]
+    up, down = label[:size], label[size:]
+    name = np.minimum(up, down)
+    alone = matrix.indices[matrix.indptr[np.flatnonzero(np.diff(matrix.indptr) == 1)]]
+    is_fixed = np.isin(name, np.concatenate([name[up == down], name[alone]]))
+    moving = np.flatnonzero(~is_fixed)
+    names, column = np.unique(name[moving], return_inverse=True)
+    sign = np.where(up < down, 1.0, -1.0)[moving]
+    return sparse.csr_array((sign, (moving, column)), (size, len(names)))
+
+
+def _distinct(matrix: sparse.csr_array) -> sparse.csr_array:
+    """The equations that say something, each once, be it with the signs turned."""
+    matrix.eliminate_zeros()
+    matrix.sort_indices()
+    marks = np.random.default_rng(0).integers(1, 2**31, (matrix.shape[1], 2)).astype(float)
+    some = np.flatnonzero(np.diff(matrix.indptr))
+    # Whole numbers, so that the same terms make the same sum in whatever order.
+    signs = (matrix @ marks)[some]
+    signs *= np.sign(signs[:, :1])
+    _, first = np.unique(signs, axis=0, return_index=True)
+    return sparse.csr_array(matrix[np.sort(some[first])])

@@ -45,6 +45,7 @@ class System:
     family: np.ndarray
     families: Sequence[str]
     by_cell: sparse.csc_array = field(init=False)
+    _of_sums: np.ndarray | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.matrix.sort_indices()
@@ -70,6 +71,21 @@ class System:
     def cells_of(self, equations: np.ndarray) -> np.ndarray:
         """Every cell that stands in one of the equations, in order."""
         return np.unique(self.entries(equations)[1])
+
+    def is_of_sums(self) -> np.ndarray:
+        """Which equations add up what are sums themselves, of the same family: districts.
+
+        A cell is the sum of the others in whose equation it has a negative coefficient.
+        """
+        if self._of_sums is None:
+            row, cell, weight = self.entries(np.arange(self.matrix.shape[0]))
+            self._of_sums = np.zeros(self.matrix.shape[0], bool)
+            for family in range(len(self.families)):
+                within = self.family[row] == family
+                is_sum = np.zeros(self.cells, bool)
+                is_sum[cell[within & (weight < 0)]] = True
+                self._of_sums[row[within & (weight > 0) & is_sum[cell]]] = True
+        return self._of_sums
 
     def spread(self, hidden: np.ndarray) -> np.ndarray:
         """`hidden`, with every virtual cell that can no longer be worked out by its definition.
