@@ -101,6 +101,7 @@ class Moves:
         if missed.any():
             # Nothing is hidden for those whom it would not help enough.
             need[missed] = 0
+            program.keep((np.abs(up) > SAME) | (np.abs(down) > SAME))
             up, down = program.solve(need, worth, is_both)
         self.see(at, program.value + up, program.value + down)
         most, least = np.maximum(up, down), np.minimum(up, down)
@@ -193,6 +194,10 @@ class _Program:
         self.is_up = self.rise + self.more_rise >= self.fall + self.more_fall
         self.points = audit.Points(self.matrix, self.value, lower, upper)
 
+    def keep(self, moved: np.ndarray) -> None:
+        """Hide nothing but what moved, and take back no other range."""
+        self.more_rise[~moved] = self.more_fall[~moved] = 0
+
     def solve(self, need: np.ndarray, worth: float, is_both: bool) -> tuple[np.ndarray, np.ndarray]:
         """The cheapest two moves between which every cell has as much of its `need` as can be.
 
@@ -239,6 +244,9 @@ class _Program:
             if not (steps > SAME).any():
                 break
             asked = price / (steps + LITTLE)
+            # Who is not needed now is not needed for less.
+            for move in range(moves):
+                bounds[move * columns + n :][: len(more)][steps <= SAME] = 0
         up = self._moved(found[0], ups, downs)
         return up, self._moved(found[1], ups, downs) if is_both else np.zeros(n)
 
