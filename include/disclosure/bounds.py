@@ -68,9 +68,8 @@ def narrow(
 
 
 def widths(system: System, unknown: np.ndarray) -> np.ndarray:
-    """The width that bounds leave to each unknown cell, at most; one for each cell of the system."""
-    for carried in _steps(system, unknown):
-        pass
+    """The width that bounds leave each unknown cell at most; one for each cell of the system."""
+    *_, carried = _steps(system, unknown)
     found = np.zeros(system.cells)
     found[carried.at] = carried.high - carried.low
     return found
