@@ -89,11 +89,12 @@ def create(path: Path, schools: int, years: int, seed: int = SEED) -> dict[str, 
 
 def protect(path: Path, policy: Disclosure) -> tuple[decide.Outcome, float, float]:
     """Decide what may be told of such a state: the outcome, seconds, and the process's peak GB."""
+    state, beside = (str(it).replace("'", "''") for it in (path, path.parent))
     with duckdb.connect() as connection:
-        connection.execute(
-            f"attach '{str(path).replace(chr(39), chr(39) * 2)}' as exact (read_only)"
-        )
+        connection.execute(f"attach '{state}' as exact (read_only)")
         connection.execute("set threads = 2; set memory_limit = '1500MB'")
+        # What does not fit is put beside the state, not where this was called.
+        connection.execute(f"set temp_directory = '{beside}'")
         kinds = model.kinds(connection, "exact")
         started = time.perf_counter()
         outcome = decide.decide(
