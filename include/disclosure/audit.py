@@ -41,9 +41,9 @@ FAR = 1.2
 SHORT = 40
 # Less than this share of cells shown to be wide enough: the rest is asked for one by one.
 ENOUGH = 0.08
-# More cells that hang together are moved in blocks of about so many: what a program takes grows
-# faster than its size.
-BLOCK = 10_000
+# More cells that hang together are moved in blocks of about so many, and of so many at the end:
+# what a program takes grows faster than its size.
+BLOCK, LAST_BLOCK = 10_000, 60_000
 # Equations of two terms are worked into the others so often; each time new ones come of it.
 MERGES = 3
 
@@ -279,17 +279,18 @@ class Points:
         np.maximum.at(widest, group, need)
         reach = np.where(need > 0, FAR * widest[group], np.inf)
         asked = asked & (self.width < need - CLOSE)
-        is_large = np.bincount(group, minlength=1).max() > 2 * BLOCK
-        for in_blocks in (True, False) if is_large else (False,):
+        largest = np.bincount(group, minlength=1).max()
+        for size in (BLOCK, LAST_BLOCK) if largest > 2 * BLOCK else (LAST_BLOCK,):
             while asked.any():
                 chosen = self.apart(asked, random)
                 goal = np.where(chosen, random.choice((-1, 1), len(asked)), 0)
-                self.push(goal, self._blocks(group, random) if in_blocks else group, reach)
+                label = self._blocks(group, size, random) if largest > size else group
+                self.push(goal, label, reach)
                 asked &= self.width < need - CLOSE
                 if (chosen & asked).sum() > (1 - ENOUGH) * chosen.sum():
                     break
 
-    def _blocks(self, group: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    def _blocks(self, group: np.ndarray, size: int, random: np.random.Generator) -> np.ndarray:
         """The block of each cell: some of what hangs together without the sums of sums, at random.
 
         Between blocks nothing moves; in each, districts can still make up for one another.
@@ -300,7 +301,7 @@ class Points:
         order = random.permutation(len(sizes))
         order = order[np.argsort(of[order], kind="stable")]
         block = np.empty(len(sizes), int)
-        block[order] = (np.cumsum(sizes[order]) - sizes[order]) // BLOCK
+        block[order] = (np.cumsum(sizes[order]) - sizes[order]) // size
         return np.unique(np.column_stack([block[piece], group]), axis=0, return_inverse=True)[1]
 
     def one_by_one(self, asked: np.ndarray, need: np.ndarray, group: np.ndarray) -> np.ndarray:

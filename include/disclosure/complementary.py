@@ -55,7 +55,7 @@ QUICK = 10_000
 # Systems of so few cells are done well from the start.
 FEW = 2_000
 # What a cell is kept to that cannot be as wide as it needs: a share of that, or of what is left to
-# it; below so many times ONE (person), one more number.
+# it; and to ONE more number before it is given up.
 SHARE, OF_LEFT, ONE = 1 / 5, 1 / 2, 1.0
 
 
