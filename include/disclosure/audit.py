@@ -19,6 +19,7 @@ from __future__ import annotations
 import heapq
 from collections import defaultdict
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from scipy import sparse
@@ -261,7 +262,15 @@ class Points:
         self.least, self.most = value.copy(), value.copy()
         self.row_of = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
         self.joins = joins if joins is not None else np.zeros(matrix.shape[0], bool)
-        self._merged: Merged | None = None
+
+    @cached_property
+    def merged(self) -> Merged:
+        return Merged.of(self.matrix)
+
+    @cached_property
+    def pieces(self) -> np.ndarray:
+        """What hangs together without the sums of sums: the piece of each cell."""
+        return components(self.matrix[np.flatnonzero(~self.joins)])
 
     @property
     def width(self) -> np.ndarray:
@@ -295,7 +304,7 @@ class Points:
 
         Between blocks nothing moves; in each, districts can still make up for one another.
         """
-        piece = components(self.matrix[np.flatnonzero(~self.joins)])
+        piece = self.pieces
         sizes, of = np.bincount(piece), np.zeros(int(piece.max()) + 1, int)
         of[piece] = group
         order = random.permutation(len(sizes))
@@ -342,13 +351,11 @@ class Points:
 
         `label` is the part of each cell; a part without a goal stays where it is.
         """
-        if self._merged is None:
-            self._merged = Merged.of(self.matrix)
-        merged = self._merged
+        merged = self.merged
         low, high = self.lower - self.value, self.upper - self.value
         if reach is not None:
             low, high = np.maximum(low, -reach), np.minimum(high, reach)
-        low, high = merged.bounds(low, high)
+        limits = np.column_stack(merged.bounds(low, high))
         goal, label = merged.cells.T @ goal, label[merged.first]
         wanted = np.unique(label[goal != 0])
         moving = np.isin(label, wanted)
@@ -365,8 +372,8 @@ class Points:
         column[cells] = np.arange(len(cells))
         _, row = np.unique(rows, return_inverse=True)
         shape = (row.max(initial=-1) + 1, len(cells))
-        data = matrix.data[entry].astype(float)
-        whole = sparse.csc_array((data, (row, column[matrix.indices[entry]])), shape)
+        place = (row, column[matrix.indices[entry]])
+        whole = sparse.csc_array((matrix.data[entry], place), shape)
         moves = np.zeros((2, len(goal)))
         for chunk in np.unique(chunks):
             at = np.flatnonzero(chunks == chunk)
@@ -378,7 +385,7 @@ class Points:
                     sign * goal[here],
                     A_eq=part,
                     b_eq=np.zeros(part.shape[0]),
-                    bounds=np.column_stack([low, high])[here],
+                    bounds=limits[here],
                     method="highs",
                     # What it would find is mostly what was merged, once for all programs.
                     options={"presolve": False},
