@@ -10,7 +10,7 @@ from scipy import sparse
 from scipy.linalg import null_space
 from scipy.optimize import linprog
 
-from include.disclosure import audit
+from include.disclosure import audit, moves
 from include.disclosure.moves import Moves
 from include.disclosure.system import System
 
@@ -103,7 +103,7 @@ def districts(many: int, random: np.random.Generator) -> System:
 
 
 def test_sums_of_sums_are_those_of_districts():
-    found = districts(6, np.random.default_rng(0)).is_of_sums()
+    found = districts(6, np.random.default_rng(0)).is_of_sums
 
     assert np.flatnonzero(found).tolist() == list(range(6 * 5 + 6 * 4, 6 * 5 + 6 * 4 + 5))
 
@@ -144,3 +144,37 @@ def test_a_cell_that_cannot_rise_is_helped_to_fall():
 
     assert found.hide.tolist() == [1]
     assert moves.are_wide(0)
+
+
+@pytest.mark.parametrize("size", [10, 30, 200])
+def test_nothing_is_called_hopeless_that_the_whole_state_could_help(size):
+    state = districts(6, np.random.default_rng(5))
+    state.fixed = state.value >= 12
+    everything = (state.value > 0) & ~state.fixed
+    cells = np.flatnonzero(everything)
+    told = {cell: moves.most_width(state, everything, cell, size) for cell in cells.tolist()}
+    ranges = audit.ranges(state, everything, cells)
+    true = dict(zip(cells.tolist(), ranges[:, 1] - ranges[:, 0], strict=True))
+
+    assert any(width is not None for width in told.values())
+    assert all(told[cell] >= true[cell] - CLOSE for cell in told if told[cell] is not None)
+    assert all(told[cell] is None for cell in told if true[cell] >= 10)
+    assert size < 200 or all(width is not None for cell, width in told.items() if true[cell] < 10)
+
+
+def test_a_program_takes_a_district_whole_before_it_takes_others():
+    state = districts(12, np.random.default_rng(4))
+    one = state.pieces.cells(int(state.pieces.label[0]))
+    free = (state.value > 0) & ~state.fixed
+
+    within, _ = moves._around(state, free, 0, len(one))
+    beyond, has_all = moves._around(state, free, 0, 3 * len(one))
+
+    assert set(within) == set(one[free[one]])
+    assert set(beyond) > set(one[free[one]])
+    assert has_all.all()
+    districts_of = np.unique(state.pieces.label[beyond])
+    for piece in districts_of:
+        cells = state.pieces.cells(int(piece))
+        assert set(cells[free[cells]]) <= set(beyond)
+    assert 1 < len(districts_of) <= 4

@@ -26,7 +26,7 @@ from scipy import sparse
 from scipy.optimize import linprog
 from scipy.sparse.csgraph import connected_components
 
-from include.disclosure.system import System
+from include.disclosure.system import System, components
 
 PRIME = 2**31 - 1
 TRIALS = 2
@@ -41,7 +41,7 @@ FAR = 1.2
 # Cells that share an equation of up to so many cells are not pushed at once.
 SHORT = 40
 # Less than this share of cells shown to be wide enough: the rest is asked for one by one.
-ENOUGH = 0.08
+ENOUGH = 0.15
 # More cells that hang together are moved in blocks of about so many, and of so many at the end:
 # what a program takes grows faster than its size.
 BLOCK, LAST_BLOCK = 10_000, 60_000
@@ -206,7 +206,7 @@ def sweep(
 
 def _points(system: System, at: np.ndarray) -> tuple[Points, np.ndarray, np.ndarray]:
     matrix = restricted(system, at)
-    joins = system.is_of_sums()[system.equations_of(at)]
+    joins = system.is_of_sums[system.equations_of(at)]
     point = Points(matrix, system.value[at], *reach(system, at), joins)
     # No equation holds these: their bounds are all that is known of them.
     alone = np.diff(matrix.tocsc().indptr) == 0
@@ -239,16 +239,6 @@ def reach(system: System, at: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     lower = np.maximum(system.lower[at], value - reach)
     upper = np.minimum(system.upper[at], value + reach)
     return np.minimum(lower, value), np.maximum(upper, value)
-
-
-def components(matrix: sparse.csr_array) -> np.ndarray:
-    """The component of each column: columns that share an equation belong together."""
-    rows, columns = matrix.shape
-    pattern = abs(matrix)
-    both = sparse.block_array([[None, pattern], [pattern.T, None]], format="csr") if rows else None
-    if both is None:
-        return np.arange(columns)
-    return connected_components(both, directed=False)[1][rows:]
 
 
 class Points:
@@ -289,7 +279,7 @@ class Points:
         reach = np.where(need > 0, FAR * widest[group], np.inf)
         asked = asked & (self.width < need - CLOSE)
         largest = np.bincount(group, minlength=1).max()
-        for size in (BLOCK, LAST_BLOCK) if largest > 2 * BLOCK else (LAST_BLOCK,):
+        for size in (BLOCK, LAST_BLOCK) if largest > BLOCK else (LAST_BLOCK,):
             while asked.any():
                 chosen = self.apart(asked, random)
                 goal = np.where(chosen, random.choice((-1, 1), len(asked)), 0)

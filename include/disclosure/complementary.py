@@ -26,7 +26,7 @@ import numpy as np
 
 from include.disclosure import audit, bounds, parts
 from include.disclosure.moves import Moves, can_hide, most_width
-from include.disclosure.system import System
+from include.disclosure.system import System, components
 
 # Nothing is said about wider ranges than this many times the width needed.
 ENOUGH = audit.REACH
@@ -40,7 +40,7 @@ TURNS, AT_ONCE = 4, 20
 # third, which leaves less hidden and in large ones helps too few for the time that it takes.
 TRIES = (
     {"size": 3_000, "is_alone": False, "is_both": False, "worth": 1e5},
-    {"size": 100_000, "is_alone": False, "is_both": False, "worth": 1e6},
+    {"size": 40_000, "is_alone": False, "is_both": False, "worth": 1e6},
     {"size": 30_000, "is_alone": False, "is_both": True, "worth": 1e9},
     {"size": 10_000, "is_alone": True, "is_both": True, "worth": 1e9},
     {"size": 30_000, "is_alone": True, "is_both": True, "worth": 1e9},
@@ -200,7 +200,7 @@ def _lower(choice: Choice, cells: np.ndarray, left: np.ndarray | float = np.inf)
 
 def _beside(system: System, told: np.ndarray) -> np.ndarray:
     """Which cells hang together, by whatever sums, with one that is told."""
-    group = audit.components(system.matrix)
+    group = components(system.matrix)
     found = np.zeros(int(group.max(initial=-1)) + 1, bool)
     found[group[told]] = True
     return found[group]
@@ -600,7 +600,7 @@ def _consequences(
 
 def _thin(system: System, choice: Choice, primary: np.ndarray) -> None:
     """Show again what is hidden without need, the dearest first, in small parts of the system."""
-    part = audit.components(system.matrix)
+    part = components(system.matrix)
     sizes = np.bincount(part)
     extra = choice.hidden & ~primary & ~system.virtual
     for cell in np.flatnonzero(extra & (sizes[part] <= SMALL))[

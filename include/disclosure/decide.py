@@ -14,7 +14,7 @@ import numpy as np
 
 from include.disclosure import audit, coding, complementary, facts, ledger, model, primary
 from include.disclosure.model import Kind, Status
-from include.disclosure.system import System
+from include.disclosure.system import System, components
 from include.registry import Disclosure
 
 # What takes a number out of a row, as against the rules by which it passes as it is.
@@ -212,7 +212,7 @@ def _blame(choice: complementary.Choice, system: System, mapped: facts.Mapped) -
     """
     told = system.fixed.copy()
     told[mapped.one[mapped.unknown | mapped.masked]] = True
-    group = audit.components(system.matrix)
+    group = components(system.matrix)
     excused = np.zeros(int(group.max(initial=-1)) + 1, bool)
     excused[group[told]] = True
     wrong = choice.exposed & ~excused[group]

@@ -89,7 +89,7 @@ class Moves:
         zeros, those that are named may be hidden as well.
         """
         seed = int(cells[0])
-        at, is_near = _around(self.system, free, seed, size, zeros)
+        at, is_near = _around(self.system, _movable(self.system, free, zeros), seed, size)
         program = _Program(self.system, free, coded, plain, at)
         chosen = program.points.apart(np.isin(at, cells) & is_near, self._random)
         most = 0 if is_alone else len(at) // APART
@@ -110,23 +110,52 @@ class Moves:
         return Opening(at[chosen], at[moved & ~free[at]], at[beyond & free[at]])
 
 
-def _around(
-    system: System, free: np.ndarray, seed: int, size: int, zeros: np.ndarray | None = None
+def _nearest(
+    system: System, may_move: np.ndarray, seed: int, size: int, through: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The cells that may move nearest to one, about so many, and which have others around them."""
-    inside = np.array([seed])
-    new, inner = inside, inside
+    """The cells that may move nearest to one, about so many, `through` some equations.
+
+    And which of them have all others around them that these equations lead to.
+    """
+    inside = new = inner = np.array([seed])
     while len(new):
-        cells = system.cells_of(system.equations_of(new))
-        may = free[cells] | can_hide(system, free, cells)
-        if zeros is not None:
-            may |= zeros[cells]
-        cells = cells[may]
-        new = np.setdiff1d(cells, inside, assume_unique=True)
+        equations = system.equations_of(new)
+        new = system.cells_of(equations[through[equations]])
+        new = np.setdiff1d(new[may_move[new]], inside, assume_unique=True)
         if len(inside) + len(new) > size and len(inside) > len(inner):
             break
         inner, inside = inside, np.union1d(inside, new)
     return inside, np.isin(inside, inner if len(new) else inside)
+
+
+def _around(
+    system: System, may_move: np.ndarray, seed: int, size: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Cells that may move around one, about so many, and which have others around them.
+
+    First what hangs together without the sums of sums, its district; then other districts, whole.
+    """
+    joins, pieces = system.is_of_sums, system.pieces
+    inside, is_inner = _nearest(system, may_move, seed, size, ~joins)
+    if not is_inner.all():
+        return inside, is_inner
+    random = np.random.default_rng(0)
+    seen, new, room = pieces.label[[seed]], inside, size - len(inside)
+    while len(new):
+        equations = system.equations_of(new)
+        others = system.cells_of(equations[joins[equations]])
+        others = np.setdiff1d(pieces.label[others[may_move[others]]], seen)
+        seen = np.union1d(seen, others)
+        found = [np.array([], int)]
+        for piece in random.permutation(others).tolist():
+            cells = pieces.cells(piece)
+            cells = cells[may_move[cells]]
+            if len(cells) <= room:
+                found.append(cells)
+                room -= len(cells)
+        new = np.concatenate(found)
+        inside = np.union1d(inside, new)
+    return inside, np.ones(len(inside), bool)
 
 
 def most_width(
@@ -141,11 +170,10 @@ def most_width(
     `may_move` are the cells that are hidden already, `zeros` those that may be as well. The sums,
     of about `size` cells, are fewer than there are: it is certain, that there is none is not.
     """
-    at, is_inner = _around(system, may_move, cell, size, zeros)
+    movable = _movable(system, may_move, zeros)
+    at, _ = _nearest(system, movable, cell, size, np.ones(system.matrix.shape[0], bool))
     # No sum in which something else may move as well.
-    matrix = audit.restricted(system, at)[
-        np.isin(system.equations_of(at), system.equations_of(at[is_inner]))
-    ]
+    matrix = audit.restricted(system, at)[_are_within(system, movable, at)]
     lower, upper = audit.reach(system, at)
     goal = np.where(at == cell, 1.0, 0.0)
     bounds = np.column_stack([lower, upper]) - system.value[at][:, None]
@@ -167,6 +195,19 @@ def most_width(
         if reach >= need - CLOSE:
             return None
     return reach
+
+
+def _are_within(system: System, may_move: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """Of which equations of some cells all that may move is among these."""
+    equations = system.equations_of(at)
+    row, cell, _ = system.entries(equations)
+    return np.bincount(row, may_move[cell] & ~np.isin(cell, at), len(equations)) == 0
+
+
+def _movable(system: System, free: np.ndarray, zeros: np.ndarray | None) -> np.ndarray:
+    """What moves for nothing, or were it hidden; of the zeros, those that are named."""
+    found = free | can_hide(system, free, slice(None))
+    return found if zeros is None else found | zeros
 
 
 class _Program:

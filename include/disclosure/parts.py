@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from include.disclosure import audit
-from include.disclosure.system import System
+from include.disclosure.system import System, components
 
 # So many cells that hang together are a part; fewer are put together until they are as many.
 LARGE = 5_000
@@ -33,7 +33,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def split(system: System, hidden: np.ndarray) -> list[np.ndarray]:
     """The cells of each part in which something is hidden, in order; what is public is in none."""
     open_ = np.flatnonzero(~system.fixed)
-    group = audit.components(audit.restricted(system, open_))
+    group = components(audit.restricted(system, open_))
     many = int(group.max(initial=-1)) + 1
     sizes = np.bincount(group, minlength=many)
     concerned = np.bincount(group, hidden[open_], many) > 0

@@ -9,12 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from scipy import sparse
+from scipy.sparse.csgraph import connected_components
 
 # Two numbers that differ by less are the same: values come from divisions.
 SAME = 1e-6
+
+
+class Pieces:
+    """Which cells are in one piece: `label` is the piece of each cell."""
+
+    def __init__(self, label: np.ndarray) -> None:
+        self.label = label
+        self._order = np.argsort(label, kind="stable")
+        self._starts = np.searchsorted(label[self._order], np.arange(label.max(initial=-1) + 2))
+
+    def cells(self, piece: int) -> np.ndarray:
+        """The cells of a piece, in order."""
+        return self._order[self._starts[piece] : self._starts[piece + 1]]
 
 
 @dataclass
@@ -45,7 +60,6 @@ class System:
     family: np.ndarray
     families: Sequence[str]
     by_cell: sparse.csc_array = field(init=False)
-    _of_sums: np.ndarray | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.matrix.sort_indices()
@@ -72,20 +86,25 @@ class System:
         """Every cell that stands in one of the equations, in order."""
         return np.unique(self.entries(equations)[1])
 
+    @cached_property
     def is_of_sums(self) -> np.ndarray:
         """Which equations add up what are sums themselves, of the same family: districts.
 
         A cell is the sum of the others in whose equation it has a negative coefficient.
         """
-        if self._of_sums is None:
-            row, cell, weight = self.entries(np.arange(self.matrix.shape[0]))
-            self._of_sums = np.zeros(self.matrix.shape[0], bool)
-            for family in range(len(self.families)):
-                within = self.family[row] == family
-                is_sum = np.zeros(self.cells, bool)
-                is_sum[cell[within & (weight < 0)]] = True
-                self._of_sums[row[within & (weight > 0) & is_sum[cell]]] = True
-        return self._of_sums
+        row, cell, weight = self.entries(np.arange(self.matrix.shape[0]))
+        found = np.zeros(self.matrix.shape[0], bool)
+        for family in range(len(self.families)):
+            within = self.family[row] == family
+            is_sum = np.zeros(self.cells, bool)
+            is_sum[cell[within & (weight < 0)]] = True
+            found[row[within & (weight > 0) & is_sum[cell]]] = True
+        return found
+
+    @cached_property
+    def pieces(self) -> Pieces:
+        """What hangs together without the sums of sums: a district and its schools."""
+        return Pieces(components(self.matrix[np.flatnonzero(~self.is_of_sums)]))
 
     def spread(self, hidden: np.ndarray) -> np.ndarray:
         """`hidden`, with every virtual cell that can no longer be worked out by its definition.
@@ -100,6 +119,16 @@ class System:
         more = hidden.copy()
         more[cell[self.virtual[cell] & touched[row]]] = True
         return more
+
+
+def components(matrix: sparse.csr_array) -> np.ndarray:
+    """The component of each column: columns that share an equation belong together."""
+    rows, columns = matrix.shape
+    pattern = abs(matrix)
+    both = sparse.block_array([[None, pattern], [pattern.T, None]], format="csr") if rows else None
+    if both is None:
+        return np.arange(columns)
+    return connected_components(both, directed=False)[1][rows:]
 
 
 def _slices(
