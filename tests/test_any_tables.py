@@ -639,7 +639,23 @@ BAD = {
     "a misspelt key": (
         sheet(),
         declared() | {"polcy": {"minimum_n": 5}},
-        "polcy: Extra inputs are not permitted",
+        "polcy: no such key; there are policy, dimensions, tables",
+    ),
+    "a misspelt key of a table": (
+        sheet(),
+        declared(counts="students"),
+        "tables.enrollment.counts: no such key; there are file, dimensions, count,",
+    ),
+    "no dimensions": (
+        sheet(),
+        {"tables": declared()["tables"]},
+        "dimensions: is missing; expected what numbers are broken down by, as in "
+        "`dimensions: {school: {total: all}}`",
+    ),
+    "a table without its columns": (
+        sheet(),
+        declared() | {"tables": {"enrollment": {"file": "counts.csv"}}},
+        "tables.enrollment.count: is missing; expected the column of counts of people",
     ),
     "a minimum of nothing": (
         sheet(),

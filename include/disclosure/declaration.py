@@ -17,6 +17,15 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 
+# What to write where something is left out, by its place: * is a table's or a dimension's name.
+MISSING = {
+    "dimensions": "what numbers are broken down by, as in `dimensions: {school: {total: all}}`",
+    "tables": "at least one table, as in `tables: {enrollment: {file: counts.csv, ...}}`",
+    "tables.*.dimensions": "the column of each dimension, as in `dimensions: [school, race]`",
+    "tables.*.count": "the column of counts of people, as in `count: students`",
+}
+
+
 class BadTables(ValueError):
     """A declaration or a table that cannot be protected as it is. Nothing was protected."""
 
@@ -201,8 +210,21 @@ def checked(told: Declaration | Mapping[str, Any], where: str = "declaration") -
         return Declaration.model_validate(dict(told))
     except ValidationError as error:
         lines = [
-            f"{where}: {'.'.join(map(str, it['loc'])) or 'it'}: "
-            f"{it['msg'].removeprefix('Value error, ')}"
+            f"{where}: {'.'.join(map(str, it['loc'])) or 'it'}: {_message(it)}"
             for it in error.errors()
         ]
         raise BadTables("\n".join(dict.fromkeys(lines))) from error
+
+
+def _message(error: Mapping[str, Any]) -> str:
+    """What is wrong at one place of a declaration, and what to write there."""
+    first, *others = error["loc"] or ("",)
+    if first in ("dimensions", "tables") and others:
+        others[0] = "*"
+    place = ".".join(map(str, (first, *others)))
+    if error["type"] == "missing" and place in MISSING:
+        return f"is missing; expected {MISSING[place]}"
+    keys_of = {"": Declaration, "policy": Policy, "dimensions.*": Dimension, "tables.*": Table}
+    if error["type"] == "extra_forbidden" and (of := place.rpartition(".")[0]) in keys_of:
+        return f"no such key; there are {', '.join(keys_of[of].model_fields)}"
+    return error["msg"].removeprefix("Value error, ")
