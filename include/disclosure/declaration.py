@@ -16,7 +16,6 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-
 # What to write where something is left out, by its place: * is a table's or a dimension's name.
 MISSING = {
     "dimensions": "what numbers are broken down by, as in `dimensions: {school: {total: all}}`",
