@@ -37,13 +37,14 @@ SMALL = 400
 TURNS, AT_ONCE = 4, 20
 # With how much around it a cell is helped, whether with others at once, and what that may take: in
 # turn. The first are quick; the last fail for nobody else's sake. Small systems begin with the
-# third, which leaves less hidden and in large ones helps too few for the time that it takes.
+# third, which leaves less hidden and in large ones helps too few for the time that it takes. The
+# last takes what is nearest by any sum: what no district needs may be what one cell needs.
 TRIES = (
     {"size": 3_000, "is_alone": False, "is_both": False, "worth": 1e5},
     {"size": 40_000, "is_alone": False, "is_both": False, "worth": 1e6},
     {"size": 30_000, "is_alone": False, "is_both": True, "worth": 1e9},
     {"size": 10_000, "is_alone": True, "is_both": True, "worth": 1e9},
-    {"size": 30_000, "is_alone": True, "is_both": True, "worth": 1e9},
+    {"size": 30_000, "is_alone": True, "is_both": True, "worth": 1e9, "is_nearest": True},
 )
 CHEAP, WELL, ALONE = 0, 2, 3
 # Cells within which it is looked for a proof that nothing helps one: before anything is tried,

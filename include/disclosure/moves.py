@@ -77,6 +77,7 @@ class Moves:
         is_alone: bool,
         is_both: bool,
         worth: float,
+        is_nearest: bool = False,
         zeros: np.ndarray | None = None,
     ) -> Opening:
         """Give some cells the width that they need, at the least price.
@@ -85,11 +86,13 @@ class Moves:
         and `plain` the bounds without it. The first of the `cells` is helped, and unless it
         `is_alone` others of them that are near, as far as about `size` cells can help; what that
         shows is kept. A cell may move up and, with `is_both`, down as well: that takes less, and
-        longer to find. What one step of it is `worth` is the most that is paid for it. Of the
-        zeros, those that are named may be hidden as well.
+        longer to find. What one step of it is `worth` is the most that is paid for it. Cells are
+        taken by districts or, if it `is_nearest`, by sums alone. Of the zeros, those that are named
+        may be hidden as well.
         """
         seed = int(cells[0])
-        at, is_near = _around(self.system, _movable(self.system, free, zeros), seed, size)
+        find = _nearest if is_nearest else _around
+        at, is_near = find(self.system, _movable(self.system, free, zeros), seed, size)
         program = _Program(self.system, free, coded, plain, at)
         chosen = program.points.apart(np.isin(at, cells) & is_near, self._random)
         most = 0 if is_alone else len(at) // APART
@@ -111,16 +114,22 @@ class Moves:
 
 
 def _nearest(
-    system: System, may_move: np.ndarray, seed: int, size: int, through: np.ndarray
+    system: System,
+    may_move: np.ndarray,
+    seed: int,
+    size: int,
+    through: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The cells that may move nearest to one, about so many, `through` some equations.
+    """The cells that may move nearest to one, about so many; `through` some equations, or all.
 
     And which of them have all others around them that these equations lead to.
     """
     inside = new = inner = np.array([seed])
     while len(new):
         equations = system.equations_of(new)
-        new = system.cells_of(equations[through[equations]])
+        if through is not None:
+            equations = equations[through[equations]]
+        new = system.cells_of(equations)
         new = np.setdiff1d(new[may_move[new]], inside, assume_unique=True)
         if len(inside) + len(new) > size and len(inside) > len(inner):
             break
@@ -171,7 +180,7 @@ def most_width(
     of about `size` cells, are fewer than there are: it is certain, that there is none is not.
     """
     movable = _movable(system, may_move, zeros)
-    at, _ = _nearest(system, movable, cell, size, np.ones(system.matrix.shape[0], bool))
+    at, _ = _nearest(system, movable, cell, size)
     # No sum in which something else may move as well.
     matrix = audit.restricted(system, at)[_are_within(system, movable, at)]
     lower, upper = audit.reach(system, at)
