@@ -34,6 +34,7 @@ MEASURED = 1_000
 AROUND = 400
 # A part of a random direction that is less than this is none.
 NOTHING = 1e-6
+# So many are asked: one may happen to have next to nothing of a number that sums leave open.
 DIRECTIONS = 2
 # Fewer units is close enough: values come from divisions.
 CLOSE = 1e-3
@@ -455,7 +456,6 @@ class Attack:
         some = np.flatnonzero(~known)
         part = sparse.csr_array(self.columns[:, some])
         unseen = np.zeros(len(some))
-        # One may happen to have next to nothing of a number that sums leave open.
         for direction in np.random.default_rng(0).standard_normal((DIRECTIONS, len(some))):
             seen = lsmr(part, part @ direction, atol=1e-13, btol=1e-13, maxiter=20_000)[0]
             unseen = np.maximum(unseen, np.abs(direction - seen))

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from include.disclosure import audit, bounds, parts
-from include.disclosure.moves import Moves, can_hide, most_width
+from include.disclosure.moves import Moves, can_hide, most_width, movable
 from include.disclosure.system import System, components
 
 # Nothing is said about wider ranges than this many times the width needed.
@@ -38,7 +38,7 @@ TURNS, AT_ONCE = 4, 20
 # With how much around it a cell is helped, whether with others at once, and what that may take: in
 # turn. The first are quick; the last fail for nobody else's sake. Small systems begin with the
 # third, which leaves less hidden and in large ones helps too few for the time that it takes. The
-# last takes what is nearest by any sum: what no district needs may be what one cell needs.
+# last takes what is nearest by any sum: the districts that were drawn may lack what the cell needs.
 TRIES = (
     {"size": 3_000, "is_alone": False, "is_both": False, "worth": 1e5},
     {"size": 40_000, "is_alone": False, "is_both": False, "worth": 1e6},
@@ -297,7 +297,7 @@ class _Proof:
             seed = int(first[0])
             self.tries[self._help(first, free, **TRIES[often])] += 1
             if self.tries[seed] == LOST and not self.shown.are_wide(seed):
-                self._is_hopeless(seed, free, FAR)
+                self._is_hopeless(seed, movable(self.plain, free), FAR)
 
     def _screen(self, cells: np.ndarray, often: int) -> None:
         """Look which of some cells nothing near could help, and which need no help any more."""
@@ -322,17 +322,15 @@ class _Proof:
 
     def _hopeful(self, cells: np.ndarray, size: int) -> np.ndarray:
         """Those of some cells that something near could help."""
-        free = self._free()
-        return cells[[not self._is_hopeless(cell, free, size) for cell in cells]]
+        may_move = movable(self.plain, self._free())
+        return cells[[not self._is_hopeless(cell, may_move, size) for cell in cells]]
 
     def _bounded(self, cells: np.ndarray, zeros: np.ndarray | None = None) -> np.ndarray:
         """Those of some cells that bounds show to stay too narrow, whatever else is hidden."""
         if not len(cells):
             return cells
-        system, free = self.system, self._free()
-        may_move = free | can_hide(system, free, slice(None))
-        if zeros is not None:
-            may_move |= zeros
+        system = self.system
+        may_move = movable(system, self._free(), zeros)
         asked = np.zeros(system.cells, bool)
         asked[cells] = True
         found = bounds.narrow(self.plain, may_move, asked)
@@ -351,8 +349,8 @@ class _Proof:
             close(system, choice, system.equations_of(_hide(system, choice, found.hide)))
         return found.asked
 
-    def _is_hopeless(self, cell: int, free: np.ndarray, size: int) -> bool:
-        width = most_width(self.plain, free, cell, size)
+    def _is_hopeless(self, cell: int, may_move: np.ndarray, size: int) -> bool:
+        width = most_width(self.plain, may_move, cell, size)
         if width is None:
             return False
         self._see_left(cell, width)
@@ -392,10 +390,12 @@ class _Proof:
         """Help one cell with zeros as well, those nearby and then those farther away."""
         for size in () if self.choice.beside_public[cell] else (NEAR, *FARTHER, FAR):
             free, zeros = self._free(), _hidden_last(self.system, self.choice, slice(None))
-            width = most_width(self.plain, free, cell, size, zeros) if size < FAR else None
-            if width is not None:
-                self.left[cell] = width
-                return False
+            if size < FAR:
+                may_move = movable(self.plain, free, zeros)
+                width = most_width(self.plain, may_move, cell, size)
+                if width is not None:
+                    self.left[cell] = width
+                    return False
             self._help(np.array([cell]), free, **TRIES[-1] | {"size": size, "zeros": zeros})
             if self.shown.are_wide(cell):
                 return True

@@ -92,7 +92,7 @@ class Moves:
         """
         seed = int(cells[0])
         find = _nearest if is_nearest else _around
-        at, is_near = find(self.system, _movable(self.system, free, zeros), seed, size)
+        at, is_near = find(self.system, movable(self.system, free, zeros), seed, size)
         program = _Program(self.system, free, coded, plain, at)
         chosen = program.points.apart(np.isin(at, cells) & is_near, self._random)
         most = 0 if is_alone else len(at) // APART
@@ -167,22 +167,15 @@ def _around(
     return inside, np.ones(len(inside), bool)
 
 
-def most_width(
-    system: System,
-    may_move: np.ndarray,
-    cell: int,
-    size: int,
-    zeros: np.ndarray | None = None,
-) -> float | None:
+def most_width(system: System, may_move: np.ndarray, cell: int, size: int) -> float | None:
     """The width that one cell has at most whatever else is hidden, where that is too little.
 
-    `may_move` are the cells that are hidden already, `zeros` those that may be as well. The sums,
-    of about `size` cells, are fewer than there are: it is certain, that there is none is not.
+    `may_move` are all cells that are hidden or may be (`movable`). The sums, of about `size` cells,
+    are fewer than there are: it is certain, that there is none is not.
     """
-    movable = _movable(system, may_move, zeros)
-    at, _ = _nearest(system, movable, cell, size)
+    at, _ = _nearest(system, may_move, cell, size)
     # No sum in which something else may move as well.
-    matrix = audit.restricted(system, at)[_are_within(system, movable, at)]
+    matrix = audit.restricted(system, at)[_are_within(system, may_move, at)]
     lower, upper = audit.reach(system, at)
     goal = np.where(at == cell, 1.0, 0.0)
     bounds = np.column_stack([lower, upper]) - system.value[at][:, None]
@@ -211,12 +204,6 @@ def _are_within(system: System, may_move: np.ndarray, at: np.ndarray) -> np.ndar
     equations = system.equations_of(at)
     row, cell, _ = system.entries(equations)
     return np.bincount(row, may_move[cell] & ~np.isin(cell, at), len(equations)) == 0
-
-
-def _movable(system: System, free: np.ndarray, zeros: np.ndarray | None) -> np.ndarray:
-    """What moves for nothing, or were it hidden; of the zeros, those that are named."""
-    found = free | can_hide(system, free, slice(None))
-    return found if zeros is None else found | zeros
 
 
 class _Program:
@@ -321,7 +308,7 @@ class _Program:
         return sparse.csc_array((sign[kept] * to[at], (at, kept)), (k, len(cell)))
 
 
-def can_hide(system: System, hidden: np.ndarray, cell: np.ndarray) -> np.ndarray:
+def can_hide(system: System, hidden: np.ndarray, cell: np.ndarray | slice) -> np.ndarray:
     """Which of some cells may be hidden for another's sake: not a zero, which is often known."""
     return (
         ~hidden[cell]
@@ -329,3 +316,9 @@ def can_hide(system: System, hidden: np.ndarray, cell: np.ndarray) -> np.ndarray
         & ~system.virtual[cell]
         & (system.value[cell] - system.lower[cell] > SAME)
     )
+
+
+def movable(system: System, free: np.ndarray, zeros: np.ndarray | None = None) -> np.ndarray:
+    """Which cells move for nothing or may be hidden, the zeros that are named as well."""
+    found = free | can_hide(system, free, slice(None))
+    return found if zeros is None else found | zeros
