@@ -164,17 +164,59 @@ def test_nothing_is_called_hopeless_that_the_whole_state_could_help(size):
 
 def test_a_program_takes_a_district_whole_before_it_takes_others():
     state = districts(12, np.random.default_rng(4))
-    one = state.pieces.cells(int(state.pieces.label[0]))
+    one = state.districts.cells(int(state.districts.label[0]))
     free = (state.value > 0) & ~state.fixed
 
-    within, _ = moves._around(state, free, 0, len(one))
-    beyond, has_all = moves._around(state, free, 0, 3 * len(one))
+    within, _ = moves._around(state, free, free, 0, len(one))
+    beyond, has_all = moves._around(state, free, free, 0, 3 * len(one))
 
     assert set(within) == set(one[free[one]])
     assert set(beyond) > set(one[free[one]])
     assert has_all.all()
-    districts_of = np.unique(state.pieces.label[beyond])
+    districts_of = np.unique(state.districts.label[beyond])
     for piece in districts_of:
-        cells = state.pieces.cells(int(piece))
+        cells = state.districts.cells(int(piece))
         assert set(cells[free[cells]]) <= set(beyond)
     assert 1 < len(districts_of) <= 4
+
+
+def test_of_other_districts_those_come_first_that_can_make_up_for_it():
+    # What the first district's hidden cells are added to, only the last two have hidden as well.
+    state = districts(12, np.random.default_rng(4))
+    cells = np.arange(12 * 20).reshape(12, 4, 5)
+    free = np.zeros(state.cells, bool)
+    free[cells[0, :, :2]] = free[cells[10, :, :2]] = free[cells[11, :, :2]] = True
+    free[cells[1:10, :, 2:4]] = True
+    free &= state.value > 0
+    state.cost[:] = 1
+
+    at, _ = moves._around(state, moves.movable(state, free), free, int(cells[0, 0, 0]), 60)
+
+    assert {0, 10, 11} == set(np.unique(at // 20))
+
+
+def test_of_a_large_district_a_program_takes_the_school_and_others_of_it():
+    state = districts(12, np.random.default_rng(4))
+    one = state.districts.cells(int(state.districts.label[0]))
+    free = (state.value > 0) & ~state.fixed
+
+    at, _ = moves._around(state, free, free, 0, len(one) - 4)
+
+    assert len(at) <= len(one) - 4
+    assert 1 < len(np.unique(state.schools.label[at])) < 4
+    for school in np.unique(state.schools.label[at]):
+        cells = state.schools.cells(int(school))
+        assert set(cells[free[cells]]) <= set(at)
+
+
+def test_a_program_goes_on_to_districts_that_others_lead_to():
+    # The first two have a group hidden, the second and the third another one.
+    state = districts(12, np.random.default_rng(4))
+    cells = np.arange(12 * 20).reshape(12, 4, 5)
+    free = np.zeros(state.cells, bool)
+    free[cells[:2, :, 0]] = free[cells[1:3, :, 1]] = True
+    may_move = free & (state.value > 0)
+
+    at, _ = moves._around(state, may_move, free, int(cells[0, 3, 0]), 100)
+
+    assert set(np.unique(at // 20)) == {0, 1, 2}

@@ -45,6 +45,8 @@ ENOUGH = 0.15
 # More cells that hang together are moved in blocks of about so many, and of so many at the end:
 # what a program takes grows faster than its size.
 BLOCK, LAST_BLOCK = 10_000, 60_000
+# What a program for one of them in its neighborhood takes, in cells of a program for many.
+ALONE = 4_000
 # Equations of two terms are worked into the others so often; each time new ones come of it.
 MERGES = 3
 
@@ -198,7 +200,7 @@ def sweep(
     """
     at = _concerned(system, hidden, asked)
     point, need, group = _points(system, at)
-    point.search(asked[at] & (need > 0), need, group)
+    point.search(asked[at] & (need > 0), need, group, 0 if one_by_one else ALONE)
     if one_by_one:
         point.one_by_one(asked[at], need, group)
     return at, point.least, point.most
@@ -266,11 +268,14 @@ class Points:
     def width(self) -> np.ndarray:
         return self.most - self.least
 
-    def search(self, asked: np.ndarray, need: np.ndarray, group: np.ndarray) -> None:
+    def search(
+        self, asked: np.ndarray, need: np.ndarray, group: np.ndarray, alone: int = 0
+    ) -> None:
         """Look for points in which the `asked` are as far apart as they need, many at a time.
 
         Cells that are asked for together share no short equation, so that each has room to move
-        and the program little to do; the others go along. It ends when few of them succeed.
+        and the program little to do; the others go along. It ends when few of them succeed, or
+        when a program of so many cells for each of them, `alone`, takes less.
         """
         random = np.random.default_rng(0)
         # Nobody needs to run away for the others to move by what they need.
@@ -285,7 +290,10 @@ class Points:
                 goal = np.where(chosen, random.choice((-1, 1), len(asked)), 0)
                 label = self._blocks(group, size, random) if largest > size else group
                 self.push(goal, label, reach)
+                before, cells = asked.sum(), np.isin(group, group[asked]).sum()
                 asked &= self.width < need - CLOSE
+                if (before - asked.sum()) * alone < cells * (alone > 0):
+                    return
                 if (chosen & asked).sum() > (1 - ENOUGH) * chosen.sum():
                     break
 

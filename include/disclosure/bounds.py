@@ -50,13 +50,19 @@ class _Carried:
 
 
 def narrow(
-    system: System, unknown: np.ndarray, asked: np.ndarray, *, is_first: bool = False
+    system: System,
+    unknown: np.ndarray,
+    asked: np.ndarray,
+    *,
+    is_first: bool = False,
+    within: np.ndarray | None = None,
 ) -> Narrow:
     """The `asked` cells that bounds show to be too narrow.
 
     With `is_first`, those alone that the fewest steps show: where these are helped, others may be.
+    With the equations of the cells `within` alone, not all are found.
     """
-    for carried in _steps(system, unknown):
+    for carried in _steps(system, unknown, within):
         at = carried.at
         need = np.where(asked[at], system.need[at], -1.0)
         found = np.flatnonzero(carried.high - carried.low < need - audit.CLOSE)
@@ -75,10 +81,15 @@ def widths(system: System, unknown: np.ndarray) -> np.ndarray:
     return found
 
 
-def _steps(system: System, unknown: np.ndarray) -> Iterator[_Carried]:
+def _steps(
+    system: System, unknown: np.ndarray, within: np.ndarray | None = None
+) -> Iterator[_Carried]:
     """Carry the bounds of the unknown from equation to equation, a step at a time."""
-    at = np.flatnonzero(unknown)
+    at = np.flatnonzero(unknown) if within is None else within[unknown[within]]
     equations = system.equations_of(at)
+    if within is not None:
+        at = system.cells_of(equations)
+        at = at[unknown[at]]
     row, cell, weight = system.entries(equations)
     place = np.full(system.cells, -1)
     place[at] = np.arange(len(at))

@@ -44,7 +44,7 @@ TRIES = (
     {"size": 40_000, "is_alone": False, "is_both": False, "worth": 1e6},
     {"size": 30_000, "is_alone": False, "is_both": True, "worth": 1e9},
     {"size": 10_000, "is_alone": True, "is_both": True, "worth": 1e9},
-    {"size": 30_000, "is_alone": True, "is_both": True, "worth": 1e9, "is_nearest": True},
+    {"size": 30_000, "is_alone": True, "is_both": True, "worth": 1e9},
 )
 CHEAP, WELL, ALONE = 0, 2, 3
 # Cells within which it is looked for a proof that nothing helps one: before anything is tried,
@@ -252,7 +252,7 @@ class _Proof:
             if not asked.any():
                 break
             new = asked & ~swept
-            if new.any():
+            if self._are_many(new):
                 told = audit.recoverable(system, unknown, asked) & asked
                 self.shown.see(*audit.sweep(system, unknown, asked & ~told))
                 swept |= asked
@@ -308,10 +308,10 @@ class _Proof:
             lost = self._bounded(cells)
             self.tries[lost] = HOPELESS
             cells = self._hopeful(np.setdiff1d(cells, lost), NEAR)
-        if self.start == CHEAP and len(cells):
+        asked = np.zeros(system.cells, bool)
+        asked[cells] = True
+        if self.start == CHEAP and self._are_many(asked):
             # Many were helped with others; and the fewer are asked, the more room each has.
-            asked = np.zeros(system.cells, bool)
-            asked[cells] = True
             unknown = choice.hidden & ~choice.known
             one_by_one = often == ALONE and unknown.sum() <= QUICK
             self.shown.see(*audit.sweep(system, unknown, asked, one_by_one=one_by_one))
@@ -319,6 +319,10 @@ class _Proof:
             cells = cells[~self.shown.are_wide(cells)]
             for size in FARTHER:
                 cells = self._hopeful(cells, size)
+
+    def _are_many(self, asked: np.ndarray) -> bool:
+        """Whether programs over everything that is hidden take less than one for each."""
+        return asked.sum() * audit.ALONE >= max(1, self.choice.hidden.sum())
 
     def _hopeful(self, cells: np.ndarray, size: int) -> np.ndarray:
         """Those of some cells that something near could help."""
@@ -411,12 +415,17 @@ def _squeeze(system: System, choice: Choice) -> None:
     """Hide until no cell is too narrow by bounds that are carried from equation to equation."""
     # Those that nothing in their equations can help are left to the programs.
     left = np.ones(system.cells, bool)
+    within = None
     while True:
         unknown = choice.hidden & ~choice.known
         asked = unknown & (system.need > 0) & left
-        found = bounds.narrow(system, unknown, asked, is_first=True)
-        if not len(found.cell):
+        found = bounds.narrow(system, unknown, asked, is_first=True, within=within)
+        if not len(found.cell) and within is None:
             return
+        # Until nothing is left to do in their districts it is not looked elsewhere.
+        within = system.districts.around(found.cell) if len(found.cell) else None
+        if within is None:
+            continue
         cell = np.tile(found.cell, 2)
         equation = np.concatenate([found.above, found.below])
         is_bound = equation >= 0

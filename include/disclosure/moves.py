@@ -19,7 +19,7 @@ from scipy.optimize import linprog
 
 from include.disclosure import audit
 from include.disclosure.audit import CLOSE, FAR
-from include.disclosure.system import SAME, System
+from include.disclosure.system import SAME, Pieces, System
 
 # What taking a range back costs for each step beyond it: less than hiding anybody.
 RANGE = 1e-3
@@ -29,6 +29,11 @@ LITTLE = 0.5
 # One in so many of the cells of a program is helped at once: more get in each other's way, and
 # hide more than they need.
 APART = 100
+# Sums that are one equation farther away count this much less when districts are chosen; and what
+# would have to be hidden first counts so much of what is hidden.
+NEARER, SHOWN = 4.0, 0.05
+# Of a district that is too large by itself, so much of the room is for its own schools.
+OF_DISTRICT = 0.7
 
 
 @dataclass
@@ -77,7 +82,6 @@ class Moves:
         is_alone: bool,
         is_both: bool,
         worth: float,
-        is_nearest: bool = False,
         zeros: np.ndarray | None = None,
     ) -> Opening:
         """Give some cells the width that they need, at the least price.
@@ -86,13 +90,12 @@ class Moves:
         and `plain` the bounds without it. The first of the `cells` is helped, and unless it
         `is_alone` others of them that are near, as far as about `size` cells can help; what that
         shows is kept. A cell may move up and, with `is_both`, down as well: that takes less, and
-        longer to find. What one step of it is `worth` is the most that is paid for it. Cells are
-        taken by districts or, if it `is_nearest`, by sums alone. Of the zeros, those that are named
-        may be hidden as well.
+        longer to find. What one step of it is `worth` is the most that is paid for it. Of the
+        zeros, those that are named may be hidden as well.
         """
         seed = int(cells[0])
-        find = _nearest if is_nearest else _around
-        at, is_near = find(self.system, movable(self.system, free, zeros), seed, size)
+        may_move = movable(self.system, free, zeros)
+        at, is_near = _around(self.system, may_move, free, seed, size)
         program = _Program(self.system, free, coded, plain, at)
         chosen = program.points.apart(np.isin(at, cells) & is_near, self._random)
         most = 0 if is_alone else len(at) // APART
@@ -119,52 +122,89 @@ def _nearest(
     seed: int,
     size: int,
     through: np.ndarray | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The cells that may move nearest to one, about so many; `through` some equations, or all.
 
-    And which of them have all others around them that these equations lead to.
+    With how many equations each is away, and whether all others around it are among them.
     """
-    inside = new = inner = np.array([seed])
-    while len(new):
-        equations = system.equations_of(new)
+    layers = [np.array([seed])]
+    inside, is_whole = layers[0], True
+    while len(layers[-1]):
+        equations = system.equations_of(layers[-1])
         if through is not None:
             equations = equations[through[equations]]
         new = system.cells_of(equations)
         new = np.setdiff1d(new[may_move[new]], inside, assume_unique=True)
-        if len(inside) + len(new) > size and len(inside) > len(inner):
+        if len(inside) + len(new) > size and len(layers) > 1:
+            is_whole = False
             break
-        inner, inside = inside, np.union1d(inside, new)
-    return inside, np.isin(inside, inner if len(new) else inside)
+        layers.append(new)
+        inside = np.union1d(inside, new)
+    at = np.concatenate(layers)
+    away = np.repeat(np.arange(len(layers)), [len(layer) for layer in layers])
+    order = np.argsort(at)
+    return at[order], away[order], is_whole | (away[order] < len(layers) - 1)
 
 
 def _around(
-    system: System, may_move: np.ndarray, seed: int, size: int
+    system: System, may_move: np.ndarray, free: np.ndarray, seed: int, size: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Cells that may move around one, about so many, and which have others around them.
+    """Cells that may move around one, about so many, and which of them have others around them.
 
-    First what hangs together without the sums of sums, its district; then other districts, whole.
+    First its district; where that is too large, its school and others of the district. Then other
+    districts, and those that they lead to, while there is room.
     """
-    joins, pieces = system.is_of_sums, system.pieces
-    inside, is_inner = _nearest(system, may_move, seed, size, ~joins)
-    if not is_inner.all():
-        return inside, is_inner
-    random = np.random.default_rng(0)
-    seen, new, room = pieces.label[[seed]], inside, size - len(inside)
-    while len(new):
-        equations = system.equations_of(new)
-        others = system.cells_of(equations[joins[equations]])
-        others = np.setdiff1d(pieces.label[others[may_move[others]]], seen)
-        seen = np.union1d(seen, others)
-        found = [np.array([], int)]
-        for piece in random.permutation(others).tolist():
-            cells = pieces.cells(piece)
+    at, away, is_inner = _nearest(system, may_move, seed, size, ~system.districts.joins)
+    border = at[~is_inner]
+    if len(border):
+        at, away, is_inner = _nearest(system, may_move, seed, size, ~system.schools.joins)
+        border = at[~is_inner]
+        of_district = int(OF_DISTRICT * size)
+        at, away = _with_others(system, may_move, free, system.schools, at, away, of_district)
+    many = 0
+    while many < len(at) < size:
+        many = len(at)
+        at, away = _with_others(system, may_move, free, system.districts, at, away, size)
+    return at, ~np.isin(at, border)
+
+
+def _with_others(
+    system: System,
+    may_move: np.ndarray,
+    free: np.ndarray,
+    pieces: Pieces,
+    at: np.ndarray,
+    away: np.ndarray,
+    size: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Some cells and other pieces, whole, up to `size`; and how many equations each is `away`.
+
+    Those pieces that can make up for most in the nearest sums, for their size.
+    """
+    position, equation = system.standing(at)
+    is_join = pieces.joins[equation]
+    met, place = np.unique(equation[is_join], return_inverse=True)
+    far = np.full(len(met), len(at))
+    np.minimum.at(far, place, away[position[is_join]])
+    row, cell, _ = system.entries(met)
+    is_other = may_move[cell] & ~np.isin(pieces.label[cell], pieces.label[at])
+    row, cell = row[is_other], cell[is_other]
+    room = np.minimum(system.value[cell] - system.lower[cell], system.need.max(initial=0))
+    room *= np.where(free[cell], 1.0, SHOWN) * NEARER ** -far[row].astype(float)
+    names, where = np.unique(pieces.label[cell], return_inverse=True)
+    beyond = np.full(len(names), len(at))
+    np.minimum.at(beyond, where, far[row] + 1)
+    sizes = np.bincount(pieces.label[may_move], minlength=len(pieces.label))[names]
+    found, left = [(at, away)], size - len(at)
+    for chosen in np.argsort(-np.bincount(where, room, len(names)) / sizes, kind="stable"):
+        if sizes[chosen] <= left:
+            cells = pieces.cells(int(names[chosen]))
             cells = cells[may_move[cells]]
-            if len(cells) <= room:
-                found.append(cells)
-                room -= len(cells)
-        new = np.concatenate(found)
-        inside = np.union1d(inside, new)
-    return inside, np.ones(len(inside), bool)
+            found.append((cells, np.full(len(cells), beyond[chosen])))
+            left -= len(cells)
+    at, away = (np.concatenate(it) for it in zip(*found, strict=True))
+    order = np.argsort(at)
+    return at[order], away[order]
 
 
 def most_width(system: System, may_move: np.ndarray, cell: int, size: int) -> float | None:
@@ -173,7 +213,7 @@ def most_width(system: System, may_move: np.ndarray, cell: int, size: int) -> fl
     `may_move` are all cells that are hidden or may be (`movable`). The sums, of about `size` cells,
     are fewer than there are: it is certain, that there is none is not.
     """
-    at, _ = _nearest(system, may_move, cell, size)
+    at, *_ = _nearest(system, may_move, cell, size)
     # No sum in which something else may move as well.
     matrix = audit.restricted(system, at)[_are_within(system, may_move, at)]
     lower, upper = audit.reach(system, at)

@@ -20,16 +20,21 @@ SAME = 1e-6
 
 
 class Pieces:
-    """Which cells are in one piece: `label` is the piece of each cell."""
+    """What some equations join: `label` is the piece of each cell that hangs together without."""
 
-    def __init__(self, label: np.ndarray) -> None:
-        self.label = label
+    def __init__(self, matrix: sparse.csr_array, joins: np.ndarray) -> None:
+        self.joins = joins
+        self.label = label = components(matrix[np.flatnonzero(~joins)])
         self._order = np.argsort(label, kind="stable")
         self._starts = np.searchsorted(label[self._order], np.arange(label.max(initial=-1) + 2))
 
     def cells(self, piece: int) -> np.ndarray:
         """The cells of a piece, in order."""
         return self._order[self._starts[piece] : self._starts[piece + 1]]
+
+    def around(self, cells: np.ndarray) -> np.ndarray:
+        """The cells of the pieces of some cells, in order."""
+        return np.flatnonzero(np.isin(self.label, self.label[cells]))
 
 
 @dataclass
@@ -102,9 +107,15 @@ class System:
         return found
 
     @cached_property
-    def pieces(self) -> Pieces:
+    def districts(self) -> Pieces:
         """What hangs together without the sums of sums: a district and its schools."""
-        return Pieces(components(self.matrix[np.flatnonzero(~self.is_of_sums)]))
+        return Pieces(self.matrix, self.is_of_sums)
+
+    @cached_property
+    def schools(self) -> Pieces:
+        """What hangs together without any sums of a family that has sums of sums: a school."""
+        families = np.unique(self.family[self.is_of_sums])
+        return Pieces(self.matrix, np.isin(self.family, families))
 
     def spread(self, hidden: np.ndarray) -> np.ndarray:
         """`hidden`, with every virtual cell that can no longer be worked out by its definition.
