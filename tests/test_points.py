@@ -188,7 +188,6 @@ def test_of_other_districts_those_come_first_that_can_make_up_for_it():
     free[cells[0, :, :2]] = free[cells[10, :, :2]] = free[cells[11, :, :2]] = True
     free[cells[1:10, :, 2:4]] = True
     free &= state.value > 0
-    state.cost[:] = 1
 
     at, _ = moves._around(state, moves.movable(state, free), free, int(cells[0, 0, 0]), 60)
 

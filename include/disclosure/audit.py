@@ -200,10 +200,15 @@ def sweep(
     """
     at = _concerned(system, hidden, asked)
     point, need, group = _points(system, at)
-    point.search(asked[at] & (need > 0), need, group, 0 if one_by_one else ALONE)
+    point.search(asked[at] & (need > 0), need, group, is_last=one_by_one)
     if one_by_one:
         point.one_by_one(asked[at], need, group)
     return at, point.least, point.most
+
+
+def pays(answers: int, cells: int) -> bool:
+    """Whether programs over so many cells take less than one for each of so many answers."""
+    return answers * ALONE >= max(1, cells)
 
 
 def _points(system: System, at: np.ndarray) -> tuple[Points, np.ndarray, np.ndarray]:
@@ -269,13 +274,13 @@ class Points:
         return self.most - self.least
 
     def search(
-        self, asked: np.ndarray, need: np.ndarray, group: np.ndarray, alone: int = 0
+        self, asked: np.ndarray, need: np.ndarray, group: np.ndarray, *, is_last: bool = True
     ) -> None:
         """Look for points in which the `asked` are as far apart as they need, many at a time.
 
         Cells that are asked for together share no short equation, so that each has room to move
-        and the program little to do; the others go along. It ends when few of them succeed, or
-        when a program of so many cells for each of them, `alone`, takes less.
+        and the program little to do; the others go along. It ends when few of them succeed and,
+        unless it `is_last` and nobody else will look, when it no longer pays.
         """
         random = np.random.default_rng(0)
         # Nobody needs to run away for the others to move by what they need.
@@ -292,7 +297,7 @@ class Points:
                 self.push(goal, label, reach)
                 before, cells = asked.sum(), np.isin(group, group[asked]).sum()
                 asked &= self.width < need - CLOSE
-                if (before - asked.sum()) * alone < cells * (alone > 0):
+                if not is_last and not pays(before - asked.sum(), cells):
                     return
                 if (chosen & asked).sum() > (1 - ENOUGH) * chosen.sum():
                     break

@@ -85,9 +85,11 @@ def _steps(
     system: System, unknown: np.ndarray, within: np.ndarray | None = None
 ) -> Iterator[_Carried]:
     """Carry the bounds of the unknown from equation to equation, a step at a time."""
-    at = np.flatnonzero(unknown) if within is None else within[unknown[within]]
-    equations = system.equations_of(at)
-    if within is not None:
+    if within is None:
+        at = np.flatnonzero(unknown)
+        equations = system.equations_of(at)
+    else:
+        equations = system.equations_of(within[unknown[within]])
         at = system.cells_of(equations)
         at = at[unknown[at]]
     row, cell, weight = system.entries(equations)

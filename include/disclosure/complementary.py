@@ -37,8 +37,7 @@ SMALL = 400
 TURNS, AT_ONCE = 4, 20
 # With how much around it a cell is helped, whether with others at once, and what that may take: in
 # turn. The first are quick; the last fail for nobody else's sake. Small systems begin with the
-# third, which leaves less hidden and in large ones helps too few for the time that it takes. The
-# last takes what is nearest by any sum: the districts that were drawn may lack what the cell needs.
+# third, which leaves less hidden and in large ones helps too few for the time that it takes.
 TRIES = (
     {"size": 3_000, "is_alone": False, "is_both": False, "worth": 1e5},
     {"size": 40_000, "is_alone": False, "is_both": False, "worth": 1e6},
@@ -252,7 +251,7 @@ class _Proof:
             if not asked.any():
                 break
             new = asked & ~swept
-            if self._are_many(new):
+            if audit.pays(new.sum(), choice.hidden.sum()):
                 told = audit.recoverable(system, unknown, asked) & asked
                 self.shown.see(*audit.sweep(system, unknown, asked & ~told))
                 swept |= asked
@@ -308,10 +307,10 @@ class _Proof:
             lost = self._bounded(cells)
             self.tries[lost] = HOPELESS
             cells = self._hopeful(np.setdiff1d(cells, lost), NEAR)
-        asked = np.zeros(system.cells, bool)
-        asked[cells] = True
-        if self.start == CHEAP and self._are_many(asked):
+        if self.start == CHEAP and audit.pays(len(cells), choice.hidden.sum()):
             # Many were helped with others; and the fewer are asked, the more room each has.
+            asked = np.zeros(system.cells, bool)
+            asked[cells] = True
             unknown = choice.hidden & ~choice.known
             one_by_one = often == ALONE and unknown.sum() <= QUICK
             self.shown.see(*audit.sweep(system, unknown, asked, one_by_one=one_by_one))
@@ -319,10 +318,6 @@ class _Proof:
             cells = cells[~self.shown.are_wide(cells)]
             for size in FARTHER:
                 cells = self._hopeful(cells, size)
-
-    def _are_many(self, asked: np.ndarray) -> bool:
-        """Whether programs over everything that is hidden take less than one for each."""
-        return asked.sum() * audit.ALONE >= max(1, self.choice.hidden.sum())
 
     def _hopeful(self, cells: np.ndarray, size: int) -> np.ndarray:
         """Those of some cells that something near could help."""
@@ -420,12 +415,13 @@ def _squeeze(system: System, choice: Choice) -> None:
         unknown = choice.hidden & ~choice.known
         asked = unknown & (system.need > 0) & left
         found = bounds.narrow(system, unknown, asked, is_first=True, within=within)
-        if not len(found.cell) and within is None:
-            return
-        # Until nothing is left to do in their districts it is not looked elsewhere.
-        within = system.districts.around(found.cell) if len(found.cell) else None
-        if within is None:
+        if not len(found.cell):
+            if within is None:
+                return
+            within = None
             continue
+        # Until nothing is left to do in their districts it is not looked elsewhere.
+        within = system.districts.around(found.cell)
         cell = np.tile(found.cell, 2)
         equation = np.concatenate([found.above, found.below])
         is_bound = equation >= 0

@@ -128,7 +128,7 @@ def _nearest(
     With how many equations each is away, and whether all others around it are among them.
     """
     layers = [np.array([seed])]
-    inside, is_whole = layers[0], True
+    inside = layers[0]
     while len(layers[-1]):
         equations = system.equations_of(layers[-1])
         if through is not None:
@@ -136,14 +136,13 @@ def _nearest(
         new = system.cells_of(equations)
         new = np.setdiff1d(new[may_move[new]], inside, assume_unique=True)
         if len(inside) + len(new) > size and len(layers) > 1:
-            is_whole = False
             break
         layers.append(new)
         inside = np.union1d(inside, new)
-    at = np.concatenate(layers)
     away = np.repeat(np.arange(len(layers)), [len(layer) for layer in layers])
-    order = np.argsort(at)
-    return at[order], away[order], is_whole | (away[order] < len(layers) - 1)
+    away = away[np.argsort(np.concatenate(layers))]
+    # The last layer is empty unless there was no more room.
+    return inside, away, away < len(layers) - 1
 
 
 def _around(
