@@ -131,6 +131,17 @@ def test_what_blocks_show_is_true_and_all_that_can_be_is_shown(monkeypatch):
     assert (most - least)[asked[at] & ~whole[at]].mean() > 10
 
 
+def test_a_search_ends_where_nothing_can_move():
+    # The first is told by its only equation, and so is the second by what is left of it.
+    told = system([[1, 0], [1, 1]], [5, 7])
+    every = np.ones(2, bool)
+
+    at, least, most = audit.sweep(told, every, every)
+
+    assert at.tolist() == [0, 1]
+    assert least.tolist() == most.tolist() == [5, 7]
+
+
 def test_a_cell_that_cannot_rise_is_helped_to_fall():
     row = system([[1, 1, 1, -1]], [9, 30, 50, 89], need=2)
     row.upper[0] = 9

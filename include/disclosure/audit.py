@@ -23,9 +23,9 @@ from functools import cached_property
 
 import numpy as np
 from scipy import sparse
-from scipy.optimize import linprog
 from scipy.sparse.csgraph import connected_components
 
+from include.disclosure import programs
 from include.disclosure.system import System, components
 
 PRIME = 2**31 - 1
@@ -45,8 +45,11 @@ ENOUGH = 0.15
 # More cells that hang together are moved in blocks of about so many, and of so many at the end:
 # what a program takes grows faster than its size.
 BLOCK, LAST_BLOCK = 10_000, 60_000
-# What a program for one of them in its neighborhood takes, in cells of a program for many.
-ALONE = 4_000
+# What a program for one of them in its neighborhood takes: in cells of a program for many, which
+# tells whether to begin with these, and in their work, which tells when to end.
+ALONE, WORK = 4_000, 10_000_000
+# Programs in which a smaller share of the cells is asked for begin from rest.
+FEW = 0.01
 # Equations of two terms are worked into the others so often; each time new ones come of it.
 MERGES = 3
 
@@ -279,8 +282,8 @@ class Points:
         """Look for points in which the `asked` are as far apart as they need, many at a time.
 
         Cells that are asked for together share no short equation, so that each has room to move
-        and the program little to do; the others go along. It ends when few of them succeed and,
-        unless it `is_last` and nobody else will look, when it no longer pays.
+        and the program little to do; the others go along. It ends when few of them succeed; in the
+        largest blocks when one by itself takes less, unless it `is_last` and nobody looks then.
         """
         random = np.random.default_rng(0)
         # Nobody needs to run away for the others to move by what they need.
@@ -289,17 +292,20 @@ class Points:
         reach = np.where(need > 0, FAR * widest[group], np.inf)
         asked = asked & (self.width < need - CLOSE)
         largest = np.bincount(group, minlength=1).max()
-        for size in (BLOCK, LAST_BLOCK) if largest > BLOCK else (LAST_BLOCK,):
+        sizes = (BLOCK, LAST_BLOCK) if largest > BLOCK else (LAST_BLOCK,)
+        for size in sizes:
             while asked.any():
                 chosen = self.apart(asked, random)
                 goal = np.where(chosen, random.choice((-1, 1), len(asked)), 0)
                 label = self._blocks(group, size, random) if largest > size else group
-                self.push(goal, label, reach)
-                before, cells = asked.sum(), np.isin(group, group[asked]).sum()
+                work = self.push(goal, label, reach)
+                before = asked.sum()
                 asked &= self.width < need - CLOSE
-                if not is_last and not pays(before - asked.sum(), cells):
-                    return
-                if (chosen & asked).sum() > (1 - ENOUGH) * chosen.sum():
+                if is_last or size != sizes[-1]:
+                    is_enough = (chosen & asked).sum() > (1 - ENOUGH) * chosen.sum()
+                else:
+                    is_enough = (before - asked.sum()) * WORK <= work
+                if is_enough:
                     break
 
     def _blocks(self, group: np.ndarray, size: int, random: np.random.Generator) -> np.ndarray:
@@ -349,16 +355,17 @@ class Points:
             rank[new] = -1
         return chosen
 
-    def push(self, goal: np.ndarray, label: np.ndarray, reach: np.ndarray | None = None) -> None:
+    def push(self, goal: np.ndarray, label: np.ndarray, reach: np.ndarray | None = None) -> int:
         """Look for the points at which goal . x is least and greatest, in each part by itself.
 
-        `label` is the part of each cell; a part without a goal stays where it is.
+        `label` is the part of each cell; a part without a goal stays where it is. Returns what it
+        took, as programs.Found has it.
         """
         merged = self.merged
         low, high = self.lower - self.value, self.upper - self.value
         if reach is not None:
             low, high = np.maximum(low, -reach), np.minimum(high, reach)
-        limits = np.column_stack(merged.bounds(low, high))
+        low, high = merged.bounds(low, high)
         goal, label = merged.cells.T @ goal, label[merged.first]
         wanted = np.unique(label[goal != 0])
         moving = np.isin(label, wanted)
@@ -377,29 +384,32 @@ class Points:
         shape = (row.max(initial=-1) + 1, len(cells))
         place = (row, column[matrix.indices[entry]])
         whole = sparse.csc_array((matrix.data[entry], place), shape)
-        moves = np.zeros((2, len(goal)))
+        moves, work = np.zeros((2, len(goal))), 0
         for chunk in np.unique(chunks):
             at = np.flatnonzero(chunks == chunk)
             part = whole[:, at[0] : at[-1] + 1].tocsr()
             part = part[np.flatnonzero(np.diff(part.indptr))]
             here = cells[at]
+            asked = np.count_nonzero(goal[here])
             for sign, move in zip((1, -1), moves, strict=True):
-                done = linprog(
-                    sign * goal[here],
-                    A_eq=part,
-                    b_eq=np.zeros(part.shape[0]),
-                    bounds=limits[here],
-                    method="highs",
-                    # What it would find is mostly what was merged, once for all programs.
-                    options={"presolve": False},
-                )
-                if done.x is None:
-                    raise AuditFailed(f"a program over {len(here)} hidden cells: {done.message}")
-                move[here] = done.x
+                try:
+                    found = programs.least(
+                        sign * goal[here],
+                        part,
+                        low[here],
+                        high[here],
+                        from_rest=asked < FEW * len(here),
+                    )
+                except programs.NotSolved as error:
+                    message = f"a program over {len(here)} hidden cells: {error}"
+                    raise AuditFailed(message) from error
+                move[here] = found.move
+                work += found.work
         for move in moves:
             point = self.value + merged.cells @ move
             self.least = np.minimum(self.least, point)
             self.most = np.maximum(self.most, point)
+        return work
 
 
 @dataclass

@@ -96,26 +96,31 @@ def _steps(
     place = np.full(system.cells, -1)
     place[at] = np.arange(len(at))
     kept = place[cell] >= 0
-    row, column, weight = row[kept], place[cell[kept]], weight[kept].astype(float)
+    every = row[kept], place[cell[kept]], weight[kept].astype(float)
+    row, column, weight = every
     lower, upper = audit.reach(system, at)
     low, high = lower - system.value[at], upper - system.value[at]
     above, below = np.full(len(at), -1), np.full(len(at), -1)
-    is_up = weight > 0
     for _ in range(STEPS):
+        is_up = weight > 0
         least = weight * np.where(is_up, low[column], high[column])
         most = weight * np.where(is_up, high[column], low[column])
         # Each term is at most what the others can make up for, and at least.
         to = (least - np.bincount(row, least, len(equations))[row]) / weight
         from_ = (most - np.bincount(row, most, len(equations))[row]) / weight
-        is_lower = _carry(high, above, column, row, np.where(is_up, to, from_), np.minimum)
-        is_higher = _carry(low, below, column, row, np.where(is_up, from_, to), np.maximum)
+        moved = _carry(high, above, column, row, np.where(is_up, to, from_), np.minimum)
+        moved |= _carry(low, below, column, row, np.where(is_up, from_, to), np.maximum)
         yield _Carried(at, equations, low, high, above, below)
-        if not (is_lower or is_higher):
+        # What says nothing new of a cell than it did is not asked again.
+        is_touched = np.zeros(len(equations), bool)
+        is_touched[every[0][moved[every[1]]]] = True
+        row, column, weight = (it[is_touched[every[0]]] for it in every)
+        if not len(row):
             return
 
 
-def _carry(bound, by, column, row, new, tighter) -> bool:
-    """Take the tighter bounds, and which equation each is `by`. Whether there were any."""
+def _carry(bound, by, column, row, new, tighter) -> np.ndarray:
+    """Take the tighter bounds, and which equation each is `by`. Which were moved."""
     best = bound.copy()
     tighter.at(best, column, new)
     # Its own value is possible, whatever rounding says.
@@ -125,4 +130,4 @@ def _carry(bound, by, column, row, new, tighter) -> bool:
     hit = moved[column] & (np.abs(tighter(best[column], new) - new) <= SAME)
     by[column[hit]] = row[hit]
     bound[moved] = best[moved]
-    return bool(moved.any())
+    return moved

@@ -36,11 +36,11 @@ SMALL = 400
 # at least: schools that choose after each other choose alike, and hide less in their district.
 TURNS, AT_ONCE = 4, 20
 # With how much around it a cell is helped, whether with others at once, and what that may take: in
-# turn. The first are quick; the last fail for nobody else's sake. Small systems begin with the
+# turn. The first is quick; those alone fail for nobody else's sake. Small systems begin with the
 # third, which leaves less hidden and in large ones helps too few for the time that it takes.
 TRIES = (
     {"size": 3_000, "is_alone": False, "is_both": False, "worth": 1e5},
-    {"size": 40_000, "is_alone": False, "is_both": False, "worth": 1e6},
+    {"size": 5_000, "is_alone": True, "is_both": True, "worth": 1e9},
     {"size": 30_000, "is_alone": False, "is_both": True, "worth": 1e9},
     {"size": 10_000, "is_alone": True, "is_both": True, "worth": 1e9},
     {"size": 30_000, "is_alone": True, "is_both": True, "worth": 1e9},

@@ -15,9 +15,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
-from scipy.optimize import linprog
 
-from include.disclosure import audit
+from include.disclosure import audit, programs
 from include.disclosure.audit import CLOSE, FAR
 from include.disclosure.system import SAME, Pieces, System
 
@@ -216,23 +215,19 @@ def most_width(system: System, may_move: np.ndarray, cell: int, size: int) -> fl
     # No sum in which something else may move as well.
     matrix = audit.restricted(system, at)[_are_within(system, may_move, at)]
     lower, upper = audit.reach(system, at)
-    goal = np.where(at == cell, 1.0, 0.0)
-    bounds = np.column_stack([lower, upper]) - system.value[at][:, None]
     # More than it needs is not asked for.
     need = system.need[cell]
-    bounds[at == cell] = np.clip(bounds[at == cell], -need, need)
+    far = np.where(at == cell, need, np.inf)
+    low = np.maximum(lower - system.value[at], -far)
+    high = np.minimum(upper - system.value[at], far)
+    goal = np.where(at == cell, 1.0, 0.0)
     reach = 0.0
     for sign in (1, -1):
-        done = linprog(
-            sign * goal,
-            A_eq=matrix.astype(float),
-            b_eq=np.zeros(matrix.shape[0]),
-            bounds=bounds,
-            method="highs",
-        )
-        if done.x is None:
+        try:
+            found = programs.least(sign * goal, matrix, low, high, from_rest=True)
+        except programs.NotSolved:
             return None
-        reach += abs(float(done.x[at == cell][0]))
+        reach += abs(float(found.move[at == cell][0]))
         if reach >= need - CLOSE:
             return None
     return reach
@@ -296,33 +291,27 @@ class _Program:
         rows = sparse.block_diag([one] * moves, format="csc")
         rows = sparse.hstack([rows, sparse.csc_array((rows.shape[0], k))], format="csc")
         width = sparse.hstack([*(-wide, wide)[:moves], sparse.eye_array(k)], format="csc")
-        bounds = np.column_stack([
-            np.concatenate([*[low] * moves, np.zeros(k)]),
-            np.concatenate([*[high] * moves, need[asks]]),
-        ])  # fmt: skip
+        low = np.concatenate([*[low] * moves, np.zeros(k)])
+        high = np.concatenate([*[high] * moves, need[asks]])
         asked = price
         for _ in range(AGAIN + 1):
             by_column = np.concatenate([np.zeros(n), asked])
-            done = linprog(
-                np.concatenate([*[by_column] * moves, np.full(k, -worth)]),
-                A_eq=rows,
-                b_eq=np.zeros(rows.shape[0]),
-                A_ub=width,
-                b_ub=np.zeros(k),
-                bounds=bounds,
-                method="highs",
-            )
-            if done.x is None:
+            cost = np.concatenate([*[by_column] * moves, np.full(k, -worth)])
+            try:
+                found = programs.least(
+                    cost, rows, low, high, width, from_rest=k == 1, is_reduced=k > 1
+                )
+            except programs.NotSolved:
                 # It helps nobody, then; who is not helped is never passed for it.
                 return np.zeros(n), np.zeros(n)
-            found = done.x[: moves * columns].reshape(moves, columns)
+            found = found.move[: moves * columns].reshape(moves, columns)
             steps = np.maximum(found[:, n:].max(axis=0, initial=0), 0)
             if not (steps > SAME).any():
                 break
             asked = price / (steps + LITTLE)
             # Who is not needed now is not needed for less.
             for move in range(moves):
-                bounds[move * columns + n :][: len(more)][steps <= SAME] = 0
+                high[move * columns + n :][: len(more)][steps <= SAME] = 0
         up = self._moved(found[0], ups, downs)
         return up, self._moved(found[1], ups, downs) if is_both else np.zeros(n)
 

@@ -17,6 +17,8 @@ from scipy.sparse.csgraph import connected_components
 
 # Two numbers that differ by less are the same: values come from divisions.
 SAME = 1e-6
+# Fewer numbers than one in so many are sorted; of more, all are looked through.
+SPARSE = 50
 
 
 class Pieces:
@@ -85,11 +87,11 @@ class System:
 
     def equations_of(self, cells: np.ndarray) -> np.ndarray:
         """Every equation that one of the cells stands in, in order."""
-        return np.unique(self.standing(cells)[1])
+        return _distinct(self.standing(cells)[1], self.matrix.shape[0])
 
     def cells_of(self, equations: np.ndarray) -> np.ndarray:
         """Every cell that stands in one of the equations, in order."""
-        return np.unique(self.entries(equations)[1])
+        return _distinct(self.entries(equations)[1], self.cells)
 
     @cached_property
     def is_of_sums(self) -> np.ndarray:
@@ -140,6 +142,15 @@ def components(matrix: sparse.csr_array) -> np.ndarray:
     if both is None:
         return np.arange(columns)
     return connected_components(both, directed=False)[1][rows:]
+
+
+def _distinct(numbers: np.ndarray, size: int) -> np.ndarray:
+    """Each of some numbers below `size` once, in order."""
+    if len(numbers) < size // SPARSE:
+        return np.unique(numbers)
+    found = np.zeros(size, bool)
+    found[numbers] = True
+    return np.flatnonzero(found)
 
 
 def _slices(
