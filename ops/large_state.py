@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import argparse
 import csv
-import resource
 import time
 from pathlib import Path
 from typing import Any
@@ -87,8 +86,8 @@ def create(path: Path, schools: int, years: int, seed: int = SEED) -> dict[str, 
     return {"rows": rows, "organizations": organizations, "pupils": pupils}
 
 
-def protect(path: Path, policy: Disclosure) -> tuple[decide.Outcome, float, float]:
-    """Decide what may be told of such a state: the outcome, seconds, and the process's peak GB."""
+def protect(path: Path, policy: Disclosure) -> tuple[decide.Outcome, float]:
+    """Decide what may be told of such a state: the outcome, and the seconds that it took."""
     state, beside = (str(it).replace("'", "''") for it in (path, path.parent))
     with duckdb.connect() as connection:
         connection.execute(f"attach '{state}' as exact (read_only)")
@@ -105,8 +104,7 @@ def protect(path: Path, policy: Disclosure) -> tuple[decide.Outcome, float, floa
             kinds,
             "protected",
         )
-        seconds = time.perf_counter() - started
-    return outcome, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
+        return outcome, time.perf_counter() - started
 
 
 # ---------------------------------------------------------------------------------------- drawing
