@@ -282,8 +282,8 @@ class Points:
         """Look for points in which the `asked` are as far apart as they need, many at a time.
 
         Cells that are asked for together share no short equation, so that each has room to move
-        and the program little to do; the others go along. It ends when few of them succeed; in the
-        largest blocks when one by itself takes less, unless it `is_last` and nobody looks then.
+        and the program little to do; the others go along. It ends when few of them succeed; unless
+        it `is_last` and nobody looks after it, in the largest blocks when one by itself takes less.
         """
         random = np.random.default_rng(0)
         # Nobody needs to run away for the others to move by what they need.

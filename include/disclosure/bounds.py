@@ -96,7 +96,7 @@ def _steps(
     place = np.full(system.cells, -1)
     place[at] = np.arange(len(at))
     kept = place[cell] >= 0
-    every = row[kept], place[cell[kept]], weight[kept].astype(float)
+    every = rows, columns, _ = row[kept], place[cell[kept]], weight[kept].astype(float)
     row, column, weight = every
     lower, upper = audit.reach(system, at)
     low, high = lower - system.value[at], upper - system.value[at]
@@ -113,8 +113,9 @@ def _steps(
         yield _Carried(at, equations, low, high, above, below)
         # What says nothing new of a cell than it did is not asked again.
         is_touched = np.zeros(len(equations), bool)
-        is_touched[every[0][moved[every[1]]]] = True
-        row, column, weight = (it[is_touched[every[0]]] for it in every)
+        is_touched[rows[moved[columns]]] = True
+        is_left = is_touched[rows]
+        row, column, weight = (it[is_left] for it in every)
         if not len(row):
             return
 

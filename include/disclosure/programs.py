@@ -23,7 +23,7 @@ class NotSolved(RuntimeError):
 class Found:
     """A move, one number for each column, and what it took: steps times columns.
 
-    That grows as the time does, and is the same on every machine.
+    That grows about as the time does, and is the same on every machine.
     """
 
     move: np.ndarray
