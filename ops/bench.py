@@ -3,6 +3,7 @@
     python -m ops.bench                      all of it
     python -m ops.bench protection           drawn states (ops/large_state.py), each twice the last
     python -m ops.bench protection 2500 5    one state of so many schools and years
+    python -m ops.bench crossed 2500 1       the same, and every rate by pairs of groups
     python -m ops.bench reading              how long it takes Airflow to read the DAG files
     python -m ops.bench dags                 the DAGs against the same work in one bare script
     python -m ops.bench bare ...             the bare script alone: the same functions, in order
@@ -23,6 +24,7 @@ import tempfile
 import threading
 import time
 from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
@@ -43,7 +45,10 @@ COLUMNS = ("schools", "years", "rows", "cells", "hidden", "seconds", "of process
            "ms a row", "x the last", "peak GB", "visible")  # fmt: skip
 
 
-def protection(sizes: list[tuple[int, int]] | None = None) -> None:
+def protection(
+    sizes: list[tuple[int, int]] | None = None,
+    crossed: Mapping[str, tuple[str, ...]] = large_state.ASKED,
+) -> None:
     """How long protecting and auditing takes, by size. Prints a row for each state.
 
     `x the last` is by how much the processor's time per row grew: 1.00 is growth in step.
@@ -54,7 +59,7 @@ def protection(sizes: list[tuple[int, int]] | None = None) -> None:
     for schools, years in sizes or doubling:
         with tempfile.TemporaryDirectory(prefix="statewide-bench-") as folder:
             path = Path(folder) / "state.duckdb"
-            made = large_state.create(path, schools, years)
+            made = large_state.create(path, schools, years, crossed=crossed)
             # In a process of its own, or the peak were that of drawing it.
             done = subprocess.run(
                 [sys.executable, "-m", "ops.bench", "decide", str(path)],
@@ -264,6 +269,8 @@ def main() -> int:
             _decide(Path(path))
         case ["protection", schools, years]:
             protection([(int(schools), int(years))])
+        case ["crossed", schools, years]:
+            protection([(int(schools), int(years))], large_state.CROSSED)
         case ["protection"]:
             protection()
         case ["reading"]:

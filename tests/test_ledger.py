@@ -59,7 +59,7 @@ def published(connection: duckdb.DuckDBPyConnection, facts: list[dict], into: st
         connection, "intermediate", "organizations", POLICY, kinds, "protected", earlier
     )
     connection.execute(
-        f"create or replace temp table {into} as select {', '.join(FACT_COLUMNS)} from protected"
+        f"create or replace table {into} as select {', '.join(FACT_COLUMNS)} from protected"
     )
     return outcome
 
@@ -84,7 +84,7 @@ def releases():
     with duckdb.connect() as connection:
         published(connection, first, "one")
         published(connection, second, "alone")
-        outcome = published(connection, second, "two", ("temp.one",))
+        outcome = published(connection, second, "two", ("one",))
         tables = {name: told(connection, name) for name in ("one", "alone", "two")}
     return tables, exact, outcome
 
@@ -147,7 +147,7 @@ def test_a_release_of_the_same_counts_again_is_the_same(releases):
     facts = drawn(40)
     with duckdb.connect() as connection:
         published(connection, facts, "one")
-        outcome = published(connection, facts, "two", ("temp.one",))
+        outcome = published(connection, facts, "two", ("one",))
         assert told(connection, "two") == told(connection, "one")
         assert connection.execute("select status from two order by all").fetchall() == (
             connection.execute("select status from one order by all").fetchall()
@@ -162,7 +162,7 @@ def test_small_counts_that_an_earlier_release_told_are_counted():
     exact = {(f["state"], f["org_id"], f["group_value"]): f["value"] for f in second}
     with duckdb.connect() as connection:
         published(connection, first, "one")
-        outcome = published(connection, second, "two", ("temp.one",))
+        outcome = published(connection, second, "two", ("one",))
         before, after = told(connection, "one"), told(connection, "two")
 
     slipped = [key for key, value in before.items() if value is not None and 0 < exact[key] < N]

@@ -98,14 +98,13 @@ def test_processes_choose_what_one_alone_chooses(monkeypatch, processes):
 def test_what_a_part_raises_is_raised(processes):
     system = tables(1, np.random.default_rng(3))
 
-    with pytest.raises(ValueError, match="what is wrong with it"):
-        parts.work_out(fails, [(system,)] * 3)
+    with parts.Workers() as workers, pytest.raises(ValueError, match="what is wrong with it"):
+        workers.work_out(fails, [(system,)] * 3)
 
 
 def test_a_process_that_ends_leaves_nothing_protected(processes):
     system = tables(1, np.random.default_rng(3))
 
-    with pytest.raises(
-        audit.AuditFailed, match=r"ended before it was done .* nothing is published"
-    ):
-        parts.work_out(dies, [(system,)] * 3)
+    message = r"ended before it was done .* nothing is published"
+    with parts.Workers() as workers, pytest.raises(audit.AuditFailed, match=message):
+        workers.work_out(dies, [(system,)] * 3)

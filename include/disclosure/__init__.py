@@ -113,7 +113,7 @@ def _write(state: str, exact: Path, part: Path, policy: registry.Disclosure) -> 
 
 
 def _earlier(connection: duckdb.DuckDBPyConnection, state: str) -> list[str]:
-    """The facts of every release of the state that is there, each as a temporary table's name."""
+    """The facts of every release of the state that is there, each as a table's name."""
     found: dict[str, str] = {}
     columns = ", ".join(model.FACT_COLUMNS)
     for path in sorted(lake.published(state).glob("*/fct_metric.parquet")):
@@ -123,11 +123,11 @@ def _earlier(connection: duckdb.DuckDBPyConnection, state: str) -> list[str]:
         name = f"earlier_{len(found)}"
         if found.setdefault(lake.sha256(path), name) == name:
             connection.execute(
-                f"create or replace temp table {name} as "
+                f"create or replace table memory.{name} as "
                 f"select {columns} from read_parquet('{_literal(path)}') "
                 "semi join exact.intermediate.int_base_metrics using (metric_id)"
             )
-    return [f"temp.{name}" for name in found.values()]
+    return [f"memory.{name}" for name in found.values()]
 
 
 def _show(connection: duckdb.DuckDBPyConnection, derived: Path) -> None:

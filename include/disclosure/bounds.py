@@ -122,6 +122,10 @@ def _steps(
 
 def _carry(bound, by, column, row, new, tighter) -> np.ndarray:
     """Take the tighter bounds, and which equation each is `by`. Which were moved."""
+    # Few of them say anything new.
+    gain = bound[column] - new if tighter is np.minimum else new - bound[column]
+    says = np.flatnonzero(gain > SAME)
+    column, row, new = column[says], row[says], new[says]
     best = bound.copy()
     tighter.at(best, column, new)
     # Its own value is possible, whatever rounding says.

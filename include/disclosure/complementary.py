@@ -20,7 +20,8 @@ table.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+import contextlib
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -79,8 +80,8 @@ class Choice:
     # The least and the greatest value that each cell has been shown to be able to take.
     points: tuple[np.ndarray, np.ndarray] | None = None
     rounds: int = 0
-    # Cells that an audit found too narrow on the way, by what found it.
-    found: dict[str, int] = field(default_factory=dict)
+    # Cells that were found too narrow on the way, although bounds did not say so.
+    found: int = 0
 
     def of(self, at: np.ndarray) -> Choice:
         """The same of some cells."""
@@ -88,7 +89,7 @@ class Choice:
             self,
             plain=(self.plain[0][at], self.plain[1][at]),
             points=None if self.points is None else (self.points[0][at], self.points[1][at]),
-            found={},
+            found=0,
             **{name: getattr(self, name)[at] for name in _OF_CELLS},
         )
 
@@ -99,8 +100,7 @@ class Choice:
         for mine, its in zip(self.points, part.points, strict=True):
             mine[at] = its
         self.rounds = max(self.rounds, part.rounds)
-        for audit_, many in part.found.items():
-            self.found[audit_] = self.found.get(audit_, 0) + many
+        self.found += part.found
 
 
 _OF_CELLS = ("hidden", "exposed", "need", "known", "coded", "proven", "beside_public")
@@ -115,6 +115,7 @@ def protect(
     is_thinned: bool = True,
     is_complementary: bool = True,
     before: Choice | None = None,
+    workers: parts.Workers | None = None,
 ) -> Choice:
     """Hide what it takes to protect the hidden cells; to a fixed point that includes both audits.
 
@@ -122,6 +123,7 @@ def protect(
     are hidden cells of which a range is told, in the system's bounds: where that gives something
     away, the range is taken back first, and the bounds are `plain` again. `before` is what was
     chosen for the same reader when less was hidden: what was shown then is not asked again.
+    `workers` are those of the caller, who asks more than once.
     """
     choice = Choice(
         system.spread(hidden & ~system.fixed | (system.virtual & hidden)),
@@ -147,7 +149,9 @@ def protect(
     places = parts.split(system, choice.hidden)
     tasks = [(parts.of(system, at), choice.of(at), is_thinned) for at in places]
     choice.points = system.value.copy(), system.value.copy()
-    for at, (part, lower, upper) in zip(places, parts.work_out(_protect, tasks), strict=True):
+    with contextlib.nullcontext(workers) if workers else parts.Workers() as working:
+        done = working.work_out(_protect, tasks)
+    for at, (part, lower, upper) in zip(places, done, strict=True):
         system.lower[at], system.upper[at] = lower, upper
         choice.take(at, part)
     choice.exposed |= choice.hidden & (choice.need < system.need)
@@ -252,13 +256,10 @@ class _Proof:
                 break
             new = asked & ~swept
             if audit.pays(new.sum(), choice.hidden.sum()):
-                told = audit.recoverable(system, unknown, asked) & asked
-                self.shown.see(*audit.sweep(system, unknown, asked & ~told))
+                self.shown.see(*audit.sweep(system, unknown, asked))
                 swept |= asked
                 asked &= ~self.shown.proven(choice.hidden)
-                for audit_, failed in (("exact", told), ("interval", asked & ~told)):
-                    before = choice.found.get(audit_, 0)
-                    choice.found[audit_] = before + int((new & failed).sum())
+                choice.found += int((new & asked).sum())
             self._open(np.flatnonzero(asked))
             failed = asked & ~self.shown.proven(choice.hidden)
             if failed.any():
@@ -451,7 +452,7 @@ def _hide(system: System, choice: Choice, cells: np.ndarray) -> np.ndarray:
     before = choice.hidden
     choice.hidden = before.copy()
     choice.hidden[cells] = True
-    choice.hidden = system.spread(choice.hidden)
+    choice.hidden = system.spread(choice.hidden, cells)
     return np.flatnonzero(choice.hidden & ~before)
 
 

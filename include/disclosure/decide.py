@@ -6,13 +6,17 @@ judge (primary) -> cells and equations (facts) -> earlier releases (ledger)
 
 from __future__ import annotations
 
+import functools
+import threading
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 
-from include.disclosure import audit, coding, complementary, facts, ledger, model, primary
+from include.disclosure import audit, coding, complementary, facts, ledger, model, parts, primary
 from include.disclosure.model import Kind, Status
 from include.disclosure.system import System, components
 from include.registry import Disclosure
@@ -30,6 +34,8 @@ HIDING = (
     "hidden_before",
     "rate_coded",
 )
+# School years that are worked out at the same time.
+AT_ONCE = 2
 # To who knows which hidden numbers are small, so many more than one are left for each.
 LEFT = 2.0
 # Too few people to say anything of, not even a range, or beside whom to let a number stand.
@@ -48,7 +54,8 @@ class Outcome:
     rounds: int
     # Small counts that are told to who knows which numbers are small, whatever else is hidden.
     exposed_by_rules: int
-    found: dict[str, int]
+    # Cells that were found too narrow on the way.
+    found: int
     # What the last audits say: told exactly, and not proven to be as wide as the rule.
     recoverable: int
     too_narrow: int
@@ -64,6 +71,19 @@ class Outcome:
     people: float
     people_visible: float
 
+    def add(self, other: Outcome) -> Outcome:
+        """The outcome of both: of what is counted by name or not the sums, of the rounds the most."""
+        both = {}
+        for name, mine in vars(self).items():
+            its = getattr(other, name)
+            if name == "rounds":
+                both[name] = max(mine, its)
+            elif isinstance(mine, dict):
+                both[name] = {key: mine.get(key, 0) + its.get(key, 0) for key in sorted({*mine, *its})}
+            else:
+                both[name] = mine + its
+        return Outcome(**both)
+
 
 def decide(
     connection: duckdb.DuckDBPyConnection,
@@ -77,14 +97,60 @@ def decide(
     """Create the temporary table `into`: the facts of a schema as they may be told, and `rule`.
 
     One row for each row of int_base_metrics, ordered by all columns. `earlier` are relations of the
-    same columns, as published before. Raises audit.AuditFailed; then there is nothing to publish.
+    same columns, as published before; like all relations here, not temporary ones, which other
+    cursors of the connection do not see. Raises audit.AuditFailed; then there is nothing to
+    publish.
     """
-    primary.judge(connection, schema, policy, kinds)
-    mapped = facts.read(connection, organizations, policy, model.measures(kinds))
-    was_fixed = mapped.system.fixed.copy()
-    before = ledger.apply(connection, mapped, earlier)
+    found = connection.execute(
+        f"select distinct school_year from {schema}.{model.FACTS} order by all"
+    ).fetchall()
+    years = [year for (year,) in found] or [None]
+    reading = threading.Lock()
+
+    def decided(year: int | None) -> tuple[Outcome, pa.Table]:
+        with connection.cursor() as cursor:
+            with reading:
+                primary.judge(cursor, schema, year, policy, kinds)
+                mapped = facts.read(cursor, organizations, policy, model.measures(kinds))
+                before = ledger.apply(cursor, mapped, earlier)
+            try:
+                outcome = _decide(cursor, mapped, before, policy, workers)
+            except audit.AuditFailed as error:
+                raise audit.AuditFailed(f"school year {year}: {error}") from error
+            return outcome, cursor.execute(_published(policy)).to_arrow_table()
+
+    outcomes = []
+    # No sum links two school years: one is read while the processes are at another.
+    with parts.Workers() as workers, ThreadPoolExecutor(AT_ONCE) as pool:
+        try:
+            for outcome, rows in pool.map(decided, years):
+                connection.register("decided", rows)
+                make = "insert into unordered" if outcomes else (
+                    "create or replace temp table unordered as"
+                )
+                connection.execute(f"{make} from decided")
+                connection.unregister("decided")
+                outcomes.append(outcome)
+        except BaseException:
+            # What is left cannot be published any more.
+            workers.stop()
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+    connection.execute(f"create or replace temp table {into} as from unordered order by all")
+    connection.execute("drop table unordered")
+    return functools.reduce(Outcome.add, outcomes)
+
+
+def _decide(
+    connection: duckdb.DuckDBPyConnection,
+    mapped: facts.Mapped,
+    before: ledger.Before,
+    policy: Disclosure,
+    workers: parts.Workers,
+) -> Outcome:
+    """Decide what may be told of a system: `temp.cell_state` has it by cell. Raises AuditFailed."""
     system = mapped.system
-    choice, informed = _protected(mapped, policy)
+    choice, informed = _protected(mapped, policy, workers)
     _unproxied(connection, policy)
     one = mapped.one
     hidden = choice.hidden[one]
@@ -95,12 +161,11 @@ def decide(
         is_hidden=hidden,
         is_small=mapped.primary,
         is_masked=mapped.masked,
-        is_fixed=was_fixed[one],
+        is_fixed=before.was_fixed,
         is_coded=choice.coded[one],
         is_exposed=choice.exposed[one],
         was_hidden=before.hidden,
     )
-    connection.execute(f"create or replace temp table {into} as {_published(policy)}")
     protected = mapped.people & mapped.protected & ~mapped.unknown
     visible = protected & ~hidden & ~mapped.primary
     people = np.maximum(mapped.amount, 0)
@@ -147,7 +212,7 @@ def decide(
 
 
 def _protected(
-    mapped: facts.Mapped, policy: Disclosure
+    mapped: facts.Mapped, policy: Disclosure, workers: parts.Workers
 ) -> tuple[complementary.Choice, complementary.Choice]:
     """What is hidden from two readers: of the sums, and of the sums and what each status says.
 
@@ -167,6 +232,7 @@ def _protected(
             is_thinned=system.cells <= complementary.SMALL,
             is_complementary=policy.complementary == "on",
             before=choice,
+            workers=workers,
         )
         if policy.complementary != "on":
             return choice, choice
@@ -175,6 +241,7 @@ def _protected(
             choice.hidden,
             is_thinned=False,
             before=informed,
+            workers=workers,
         )
         if not (informed.hidden & ~choice.hidden).any():
             return choice, informed
@@ -379,5 +446,4 @@ def _published(policy: Disclosure) -> str:
         end as value_upper,
         rule
     from shown
-    order by all
     """

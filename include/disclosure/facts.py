@@ -37,6 +37,10 @@ NEAR = 0.02
 MONEY = 0.1
 # A sum that lacks so much or more, in persons, lacks somebody; less is rounding.
 SOMEBODY = 0.5
+# What only reading needs of the temporary tables.
+OF_READING = (
+    "place", "of_groups", "told", "numbered", "told_cell", "cell", "sum_of", "could_have", "sums",
+)  # fmt: skip
 FAMILIES = ("rest", "category", "crossing", "hierarchy", "link")
 
 
@@ -89,7 +93,12 @@ def read(
     """
     _number(connection, organizations, policy, measures)
     _equations(connection, policy)
-    return _assemble(connection, policy)
+    mapped = _assemble(connection, policy)
+    # The others keep a lot of room for nothing.
+    connection.execute("drop view main")
+    for table in OF_READING:
+        connection.execute(f"drop table {table}")
+    return mapped
 
 
 # ------------------------------------------------------------------------------------------ cells
@@ -373,21 +382,21 @@ def _equations(connection, policy) -> None:
     )
     select
         'category' as family, category as name, state, school_year, level, measure,
-        null::varchar as org_id, count(distinct member) as members
+        '' as org_id, count(distinct member) as members
     from pieces group by all
     union all
     select
-        'crossing', category || '/1', state, school_year, level, measure, null,
+        'crossing', category || '/1', state, school_year, level, measure, '',
         count(distinct other)
     from pieces where contains(category, '*') group by all
     union all
     select
-        'crossing', category || '/2', state, school_year, level, measure, null,
+        'crossing', category || '/2', state, school_year, level, measure, '',
         count(distinct one)
     from pieces where contains(category, '*') group by all
     union all
     select
-        'hierarchy', level, state, school_year, above_level, null, above_id,
+        'hierarchy', level, state, school_year, above_level, '', above_id,
         count(distinct org_id)
     from place where above_id is not null group by all
     """)
@@ -411,8 +420,9 @@ def _equations(connection, policy) -> None:
         left join could_have
             on could_have.family = sum_of.family and could_have.name = sum_of.name
             and {_equal("could_have", "whole", "state, school_year, level")}
-            and coalesce(could_have.measure, whole.measure) = whole.measure
-            and coalesce(could_have.org_id, whole.org_id) = whole.org_id
+            -- Of schools it counts for every measure, of groups in every place.
+            and could_have.measure = if(sum_of.family = 'hierarchy', '', whole.measure)
+            and could_have.org_id = if(sum_of.family = 'hierarchy', whole.org_id, '')
         group by sum_of.family, sum_of.name, total
     ),
     judged_sums as (

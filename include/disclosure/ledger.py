@@ -24,6 +24,8 @@ KEY = FACT_COLUMNS[:7]
 class Before:
     """What earlier releases say of the cells of a system."""
 
+    # Told whatever any release says, as policy has it.
+    was_fixed: np.ndarray
     # Told, and so known; what they withheld and no other row of theirs told.
     known: np.ndarray
     hidden: np.ndarray
@@ -34,7 +36,8 @@ class Before:
 def apply(connection: duckdb.DuckDBPyConnection, mapped, earlier: Sequence[str]) -> Before:
     """Add to `mapped` what the earlier releases (relations like int_base_metrics) tell and hid."""
     cells = len(mapped.one)
-    before = Before(np.zeros(cells, bool), np.zeros(cells, bool))
+    was_fixed = mapped.system.fixed[mapped.one]
+    before = Before(was_fixed, np.zeros(cells, bool), np.zeros(cells, bool))
     if not earlier:
         return before
     same = " and ".join(f"judged.{column} = past.{column}" for column in KEY)

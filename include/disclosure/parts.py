@@ -7,6 +7,7 @@ The parts are the same however many there are, and so is what comes of each.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
 import subprocess
@@ -69,82 +70,116 @@ def of(system: System, at: np.ndarray) -> System:
     )
 
 
-def work_out(function: Callable, tasks: Sequence[tuple]) -> list:
-    """What a function of a module makes of each task, in their order, on all processors.
+class Workers:
+    """Processes that work out parts, one for each processor, for all who ask at the same time.
 
-    A task is the function's arguments, the first of which is a System. What it raises is raised.
+    Started when there is something to work out; when the `with` block ends, so do they.
     """
-    processes = min(len(tasks), processors())
-    if processes < 2 or sum(system.cells for system, *_ in tasks) < WORTH:
-        return [function(*task) for task in tasks]
-    left: SimpleQueue[int] = SimpleQueue()
-    # The largest first, so that none is left for the end.
-    for number in sorted(range(len(tasks)), key=lambda number: -tasks[number][0].cells):
-        left.put(number)
-    done: dict[int, tuple[bool, Any]] = {}
-    workers = [_started() for _ in range(processes)]
-    threads = [
-        threading.Thread(target=_serve, args=(worker, function, tasks, left, done))
-        for worker in workers
-    ]
-    try:
+
+    def __init__(self) -> None:
+        # None stands for one that is not running.
+        self._idle: SimpleQueue[subprocess.Popen | None] = SimpleQueue()
+        for _ in range(processors()):
+            self._idle.put(None)
+        self._started: list[subprocess.Popen] = []
+        self._lock = threading.Lock()
+        self._is_over = False
+
+    def __enter__(self) -> Workers:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def stop(self) -> None:
+        """End them, whatever they are at; who waits for one of them is told so."""
+        with self._lock:
+            self._is_over = True
+        for worker in self._started:
+            worker.kill()
+        for worker in self._started:
+            worker.wait()
+            # What was not sent yet has nobody to read it.
+            with contextlib.suppress(OSError):
+                worker.stdin.close()
+            worker.stdout.close()
+
+    def work_out(self, function: Callable, tasks: Sequence[tuple]) -> list:
+        """What a function of a module makes of each task, in their order, on all processors.
+
+        A task is the function's arguments, the first of which is a System. What it raises is
+        raised. Raises AuditFailed if a process ends before it is done.
+        """
+        if sum(system.cells for system, *_ in tasks) < WORTH:
+            return [function(*task) for task in tasks]
+        left: SimpleQueue[int] = SimpleQueue()
+        # The largest first, so that none is left for the end.
+        for number in sorted(range(len(tasks)), key=lambda number: -tasks[number][0].cells):
+            left.put(number)
+        done: dict[int, tuple[bool, Any]] = {}
+        threads = [
+            # Whatever stops the one that asked is not kept up by them.
+            threading.Thread(target=self._serve, args=(function, tasks, left, done), daemon=True)
+            for _ in range(min(len(tasks), processors()))
+        ]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-    finally:
-        # Whatever stops this one stops them; a thread then reads the end of its results.
-        for worker, thread in zip(workers, threads, strict=True):
-            worker.kill()
-            if thread.ident:
-                thread.join()
-            worker.communicate()
-    for number in sorted(done):
-        is_made, made = done[number]
-        if not is_made:
-            raise made
-    return [done[number][1] for number in range(len(tasks))]
+        for number in sorted(done):
+            is_made, made = done[number]
+            if not is_made:
+                raise made
+        return [done[number][1] for number in range(len(tasks))]
+
+    def _serve(
+        self,
+        function: Callable,
+        tasks: Sequence[tuple],
+        left: SimpleQueue[int],
+        done: dict[int, tuple[bool, Any]],
+    ) -> None:
+        """Give tasks to processes until none is left, or one went wrong anywhere."""
+        while all(is_made for is_made, _ in list(done.values())):
+            try:
+                number = left.get_nowait()
+            except Empty:
+                return
+            worker = self._idle.get()
+            try:
+                worker = worker or self._start()
+                pickle.dump((function, tasks[number]), worker.stdin)
+                worker.stdin.flush()
+                done[number] = pickle.load(worker.stdout)
+            except (OSError, ValueError, EOFError, pickle.PickleError) as error:
+                ended = audit.AuditFailed(
+                    "a process that protects a part of the release ended before it was done "
+                    f"({type(error).__name__}; was there no memory left?); nothing is published"
+                )
+                ended.__cause__ = error
+                done[number] = False, ended
+                worker = None
+            finally:
+                self._idle.put(worker)
+
+    def _start(self) -> subprocess.Popen:
+        with self._lock:
+            if self._is_over:
+                raise EOFError("the processes were stopped")
+            worker = subprocess.Popen(
+                # By pipes: nothing of a task touches the disk.
+                [sys.executable, "-m", "include.disclosure.worker"],
+                cwd=ROOT,
+                # No secret is needed for it.
+                env={name: os.environ[name] for name in SETTINGS if name in os.environ}
+                | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": str(1 << 20)},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+            )
+            self._started.append(worker)
+            return worker
 
 
 def processors() -> int:
     """How many parts are worked out at once."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _started() -> subprocess.Popen:
-    return subprocess.Popen(
-        # By pipes: nothing of a task touches the disk.
-        [sys.executable, "-m", "include.disclosure.worker"],
-        cwd=ROOT,
-        # No secret is needed for it.
-        env={name: os.environ[name] for name in SETTINGS if name in os.environ}
-        | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-    )
-
-
-def _serve(
-    worker: subprocess.Popen,
-    function: Callable,
-    tasks: Sequence[tuple],
-    left: SimpleQueue,
-    done: dict[int, tuple[bool, Any]],
-) -> None:
-    """Give tasks to a process until none is left, or one went wrong anywhere."""
-    while all(is_made for is_made, _ in list(done.values())):
-        try:
-            number = left.get_nowait()
-        except Empty:
-            return
-        try:
-            pickle.dump((function, tasks[number]), worker.stdin)
-            worker.stdin.flush()
-            done[number] = pickle.load(worker.stdout)
-        except (OSError, ValueError, EOFError, pickle.PickleError) as error:
-            ended = audit.AuditFailed(
-                "a process that protects a part of the release ended before it was done "
-                f"({type(error).__name__}; was there no memory left?); nothing is published"
-            )
-            ended.__cause__ = error
-            done[number] = False, ended

@@ -33,15 +33,17 @@ TOLERANCE = 1e-6
 def judge(
     connection: duckdb.DuckDBPyConnection,
     facts: str,
+    year: int | None,
     policy: Disclosure,
     kinds: Mapping[str, Kind],
 ) -> None:
-    """Create `temp.judged`: the facts in the schema `facts`, each with what it tells and its rule.
+    """Create `temp.judged`: the facts of a school year in the schema `facts`, and their rules.
 
     One row for each row of int_base_metrics, numbered by `rid` in the order of their keys. `part`
     of `base` are the counts that the row tells or gives away. The rule is the row's by itself.
     """
-    connection.execute(f"create or replace temp table judged as {_judged(facts, policy, kinds)}")
+    rows = _judged(facts, year, policy, kinds)
+    connection.execute(f"create or replace temp table judged as {rows}")
 
 
 def _largest(facts: str) -> str:
@@ -65,7 +67,9 @@ def is_small(count: str) -> str:
     return f"coalesce({count} > {least} and {count} < minimum_n - {TOLERANCE}, false)"
 
 
-def _judged(facts: str, policy: Disclosure, kinds: Mapping[str, Kind]) -> str:
+def _judged(
+    facts: str, year: int | None, policy: Disclosure, kinds: Mapping[str, Kind]
+) -> str:
     rules = {metric: policy.of(metric) for metric in kinds}
     of = measures(kinds)
     metrics = ", ".join(
@@ -92,6 +96,7 @@ def _judged(facts: str, policy: Disclosure, kinds: Mapping[str, Kind]) -> str:
             metric_id, kind, is_public, minimum_n, withholds_zeros, minimum_persons, dominance,
             of_measure
         ) using (metric_id)
+        where school_year is not distinct from {"null" if year is None else int(year)}
     ),
     counted as (
         select

@@ -1,4 +1,4 @@
-"""Linear programs over moves, solved by HiGHS through scipy.
+"""Linear programs over moves, solved by HiGHS.
 
 A move says by how much each cell leaves its value; none is always one. Left to itself HiGHS begins
 at the ends of ranges, where no sum is kept to, and takes a step for nearly every sum even where few
@@ -10,9 +10,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import highspy
 import numpy as np
 from scipy import sparse
-from scipy.optimize import linprog
+
+# The dual simplex method, whatever HiGHS would choose: what is found must be the same each time.
+DUAL = 1
+COLUMNWISE = int(highspy.MatrixFormat.kColwise)
+MINIMIZE = int(highspy.ObjSense.kMinimize)
 
 
 class NotSolved(RuntimeError):
@@ -47,26 +52,42 @@ def least(
     costs nothing and may prove something. `is_reduced` has HiGHS make the program smaller first,
     which pays where much of it has a price. Raises NotSolved.
     """
+    rows = equal if at_most is None else sparse.vstack([at_most, equal])
+    low_of_rows = np.zeros(rows.shape[0])
+    low_of_rows[: rows.shape[0] - equal.shape[0]] = -np.inf
+    steps = None
     if from_rest:
-        steps, most = _steps(low, high)
-        if not len(most):
+        steps, high = _steps(low, high)
+        if not len(high):
             return Found(np.zeros(len(cost)), 0)
-        bounds = np.column_stack([np.zeros(len(most)), most])
-    else:
-        steps, bounds = sparse.eye_array(len(cost), format="csc"), np.column_stack([low, high])
-    done = linprog(
-        cost @ steps,
-        A_eq=equal @ steps,
-        b_eq=np.zeros(equal.shape[0]),
-        A_ub=None if at_most is None else at_most @ steps,
-        b_ub=None if at_most is None else np.zeros(at_most.shape[0]),
-        bounds=bounds,
-        method="highs",
-        options={"presolve": is_reduced},
-    )
-    if done.x is None:
-        raise NotSolved(done.message)
-    return Found(steps @ done.x, done.nit * steps.shape[1])
+        cost, rows, low = cost @ steps, rows @ steps, np.zeros(len(high))
+    solver = _solver(is_reduced)
+    rows, none = sparse.csc_array(rows), np.zeros(rows.shape[0])
+    solver.passModel(
+        len(cost), len(none), rows.nnz, COLUMNWISE, MINIMIZE, 0.0,
+        cost, low, high, low_of_rows, none,
+        rows.indptr, rows.indices, rows.data, np.zeros(len(cost), np.int32),
+    )  # fmt: skip
+    solver.run()
+    status = solver.getModelStatus()
+    if status != highspy.HighsModelStatus.kOptimal:
+        raise NotSolved(solver.modelStatusToString(status))
+    move = np.array(solver.getSolution().col_value)
+    work = solver.getInfo().simplex_iteration_count * len(move)
+    return Found(move if steps is None else steps @ move, work)
+
+
+def _solver(is_reduced: bool) -> highspy.Highs:
+    solver = highspy.Highs()
+    solver.silent()
+    for name, value in (
+        ("presolve", "on" if is_reduced else "off"),
+        ("solver", "simplex"),
+        ("simplex_strategy", DUAL),
+        ("threads", 1),
+    ):
+        solver.setOptionValue(name, value)
+    return solver
 
 
 def _steps(low: np.ndarray, high: np.ndarray) -> tuple[sparse.csc_array, np.ndarray]:

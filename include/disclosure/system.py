@@ -119,14 +119,16 @@ class System:
         families = np.unique(self.family[self.is_of_sums])
         return Pieces(self.matrix, np.isin(self.family, families))
 
-    def spread(self, hidden: np.ndarray) -> np.ndarray:
+    def spread(self, hidden: np.ndarray, new: np.ndarray | None = None) -> np.ndarray:
         """`hidden`, with every virtual cell that can no longer be worked out by its definition.
 
-        A virtual cell's definition is the one equation of the family "rest" that it stands in.
+        A virtual cell's definition is the one equation of the family "rest" that it stands in. Only
+        cells that are `new` in `hidden` are looked at, if they are named.
         """
         if "rest" not in self.families or not self.virtual.any():
             return hidden
-        rests = np.flatnonzero(self.family == list(self.families).index("rest"))
+        every = np.arange(self.matrix.shape[0]) if new is None else self.equations_of(new)
+        rests = every[self.family[every] == list(self.families).index("rest")]
         row, cell, _ = self.entries(rests)
         touched = np.bincount(row, hidden[cell] & ~self.virtual[cell], len(rests)) > 0
         more = hidden.copy()

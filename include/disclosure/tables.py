@@ -19,7 +19,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from include.disclosure import audit, complementary
+from include.disclosure import audit, complementary, parts
 from include.disclosure.audit import AuditFailed
 from include.disclosure.declaration import BadTables, Declaration, Table, check_tree, checked
 from include.disclosure.model import Status
@@ -90,12 +90,14 @@ def _protected(cells: _Cells) -> tuple[complementary.Choice, complementary.Choic
     What the ones ask to be hidden the others are asked about, until it is enough for both.
     """
     hidden = cells.hidden
-    while True:
-        choice = complementary.protect(cells.system, hidden, is_thinned=False)
-        told = complementary.protect(cells.as_told(choice), choice.hidden, is_thinned=False)
-        if (told.hidden == choice.hidden).all():
-            break
-        hidden = told.hidden
+    with parts.Workers() as workers:
+        how = {"is_thinned": False, "workers": workers}
+        while True:
+            choice = complementary.protect(cells.system, hidden, **how)
+            told = complementary.protect(cells.as_told(choice), choice.hidden, **how)
+            if (told.hidden == choice.hidden).all():
+                break
+            hidden = told.hidden
     if cells.system.cells <= THINNED and not (choice.exposed | told.exposed).any():
         choice.hidden = told.hidden = _thinned(cells, choice)
     return choice, told
@@ -714,10 +716,7 @@ def _audited(
             "rounds": choice.rounds + told.rounds,
             "recoverable": int(out.sum()),
             "too_narrow": int((tight | tight_told).sum()),
-            "found_on_the_way": {
-                by: choice.found.get(by, 0) + told.found.get(by, 0)
-                for by in sorted({*choice.found, *told.found})
-            },
+            "found_on_the_way": choice.found + told.found,
         },
         "exposed": [cells.named(cell) for cell in exposed],
     }
