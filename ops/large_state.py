@@ -109,7 +109,7 @@ def protect(path: Path, policy: Disclosure) -> tuple[decide.Outcome, float]:
     state, beside = (str(it).replace("'", "''") for it in (path, path.parent))
     with duckdb.connect() as connection:
         connection.execute(f"attach '{state}' as exact (read_only)")
-        connection.execute("set threads = 2; set memory_limit = '1GB'")
+        connection.execute(f"set threads = 2; set memory_limit = '{decide.ROOM}'")
         # What does not fit is put beside the state, not where this was called.
         connection.execute(f"set temp_directory = '{beside}'")
         kinds = model.kinds(connection, "exact")

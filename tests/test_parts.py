@@ -99,7 +99,7 @@ def test_what_a_part_raises_is_raised(processes):
     system = tables(1, np.random.default_rng(3))
 
     with parts.Workers() as workers, pytest.raises(ValueError, match="what is wrong with it"):
-        workers.work_out(fails, [(system,)] * 3)
+        workers.work_out(fails, lambda _: (system,), [system.cells] * 3)
 
 
 def test_a_process_that_ends_leaves_nothing_protected(processes):
@@ -107,4 +107,4 @@ def test_a_process_that_ends_leaves_nothing_protected(processes):
 
     message = r"ended before it was done .* nothing is published"
     with parts.Workers() as workers, pytest.raises(audit.AuditFailed, match=message):
-        workers.work_out(dies, [(system,)] * 3)
+        workers.work_out(dies, lambda _: (system,), [system.cells] * 3)

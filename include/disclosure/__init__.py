@@ -82,6 +82,7 @@ def _write(state: str, exact: Path, part: Path, policy: registry.Disclosure) -> 
     # Exact rows may be spilled to disk: into a closed folder, and gone afterwards.
     with tempfile.TemporaryDirectory(dir=work) as spill, duckdb.connect() as connection:
         connection.execute(f"set temp_directory = '{_literal(Path(spill))}'")
+        connection.execute(f"set memory_limit = '{decide.ROOM}'")
         connection.execute(f"attach '{_literal(exact)}' as exact (read_only)")
         model.check(connection, "exact")
         kinds = model.kinds(connection, "exact")

@@ -44,7 +44,7 @@ TRIES = (
     {"size": 5_000, "is_alone": True, "is_both": True, "worth": 1e9},
     {"size": 30_000, "is_alone": False, "is_both": True, "worth": 1e9},
     {"size": 10_000, "is_alone": True, "is_both": True, "worth": 1e9},
-    {"size": 30_000, "is_alone": True, "is_both": True, "worth": 1e9},
+    {"size": 20_000, "is_alone": True, "is_both": True, "worth": 1e9},
 )
 CHEAP, WELL, ALONE = 0, 2, 3
 # Cells within which it is looked for a proof that nothing helps one: before anything is tried,
@@ -147,10 +147,14 @@ def protect(
         choice.need[:] = 0
         return choice
     places = parts.split(system, choice.hidden)
-    tasks = [(parts.of(system, at), choice.of(at), is_thinned) for at in places]
-    choice.points = system.value.copy(), system.value.copy()
+
+    def task(number: int) -> tuple[System, Choice, bool]:
+        at = places[number]
+        return parts.of(system, at), choice.of(at), is_thinned
+
     with contextlib.nullcontext(workers) if workers else parts.Workers() as working:
-        done = working.work_out(_protect, tasks)
+        done = working.work_out(_protect, task, [len(at) for at in places])
+    choice.points = system.value.copy(), system.value.copy()
     for at, (part, lower, upper) in zip(places, done, strict=True):
         system.lower[at], system.upper[at] = lower, upper
         choice.take(at, part)

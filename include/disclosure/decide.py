@@ -34,8 +34,10 @@ HIDING = (
     "hidden_before",
     "rate_coded",
 )
-# School years that are worked out at the same time.
+# School years that are worked out at the same time, and what DuckDB holds of them in memory; what
+# is more goes to its temporary files.
 AT_ONCE = 2
+ROOM = "750MB"
 # To who knows which hidden numbers are small, so many more than one are left for each.
 LEFT = 2.0
 # Too few people to say anything of, not even a range, or beside whom to let a number stand.
@@ -72,14 +74,16 @@ class Outcome:
     people_visible: float
 
     def add(self, other: Outcome) -> Outcome:
-        """The outcome of both: of what is counted by name or not the sums, of the rounds the most."""
+        """The outcome of both: of the rounds the most, of all else the sums, name by name."""
         both = {}
         for name, mine in vars(self).items():
             its = getattr(other, name)
             if name == "rounds":
                 both[name] = max(mine, its)
             elif isinstance(mine, dict):
-                both[name] = {key: mine.get(key, 0) + its.get(key, 0) for key in sorted({*mine, *its})}
+                both[name] = {
+                    key: mine.get(key, 0) + its.get(key, 0) for key in sorted({*mine, *its})
+                }
             else:
                 both[name] = mine + its
         return Outcome(**both)
@@ -125,8 +129,10 @@ def decide(
         try:
             for outcome, rows in pool.map(decided, years):
                 connection.register("decided", rows)
-                make = "insert into unordered" if outcomes else (
-                    "create or replace temp table unordered as"
+                make = (
+                    "insert into unordered"
+                    if outcomes
+                    else ("create or replace temp table unordered as")
                 )
                 connection.execute(f"{make} from decided")
                 connection.unregister("decided")

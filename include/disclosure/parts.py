@@ -104,23 +104,26 @@ class Workers:
                 worker.stdin.close()
             worker.stdout.close()
 
-    def work_out(self, function: Callable, tasks: Sequence[tuple]) -> list:
+    def work_out(
+        self, function: Callable, task: Callable[[int], tuple], sizes: Sequence[int]
+    ) -> list:
         """What a function of a module makes of each task, in their order, on all processors.
 
-        A task is the function's arguments, the first of which is a System. What it raises is
-        raised. Raises AuditFailed if a process ends before it is done.
+        `task` makes the function's arguments by number, when it is their turn; `sizes` says how
+        many cells each is of. What the function raises is raised. Raises AuditFailed if a process
+        ends before it is done.
         """
-        if sum(system.cells for system, *_ in tasks) < WORTH:
-            return [function(*task) for task in tasks]
+        if sum(sizes) < WORTH:
+            return [function(*task(number)) for number in range(len(sizes))]
         left: SimpleQueue[int] = SimpleQueue()
         # The largest first, so that none is left for the end.
-        for number in sorted(range(len(tasks)), key=lambda number: -tasks[number][0].cells):
+        for number in sorted(range(len(sizes)), key=lambda number: -sizes[number]):
             left.put(number)
         done: dict[int, tuple[bool, Any]] = {}
         threads = [
             # Whatever stops the one that asked is not kept up by them.
-            threading.Thread(target=self._serve, args=(function, tasks, left, done), daemon=True)
-            for _ in range(min(len(tasks), processors()))
+            threading.Thread(target=self._serve, args=(function, task, left, done), daemon=True)
+            for _ in range(min(len(sizes), processors()))
         ]
         for thread in threads:
             thread.start()
@@ -130,12 +133,12 @@ class Workers:
             is_made, made = done[number]
             if not is_made:
                 raise made
-        return [done[number][1] for number in range(len(tasks))]
+        return [done[number][1] for number in range(len(sizes))]
 
     def _serve(
         self,
         function: Callable,
-        tasks: Sequence[tuple],
+        task: Callable[[int], tuple],
         left: SimpleQueue[int],
         done: dict[int, tuple[bool, Any]],
     ) -> None:
@@ -148,7 +151,7 @@ class Workers:
             worker = self._idle.get()
             try:
                 worker = worker or self._start()
-                pickle.dump((function, tasks[number]), worker.stdin)
+                pickle.dump((function, task(number)), worker.stdin)
                 worker.stdin.flush()
                 done[number] = pickle.load(worker.stdout)
             except (OSError, ValueError, EOFError, pickle.PickleError) as error:
@@ -172,7 +175,7 @@ class Workers:
                 cwd=ROOT,
                 # No secret is needed for it.
                 env={name: os.environ[name] for name in SETTINGS if name in os.environ}
-                | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "MALLOC_MMAP_THRESHOLD_": str(1 << 20)},
+                | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
             )

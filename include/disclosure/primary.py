@@ -67,9 +67,7 @@ def is_small(count: str) -> str:
     return f"coalesce({count} > {least} and {count} < minimum_n - {TOLERANCE}, false)"
 
 
-def _judged(
-    facts: str, year: int | None, policy: Disclosure, kinds: Mapping[str, Kind]
-) -> str:
+def _judged(facts: str, year: int | None, policy: Disclosure, kinds: Mapping[str, Kind]) -> str:
     rules = {metric: policy.of(metric) for metric in kinds}
     of = measures(kinds)
     metrics = ", ".join(

@@ -516,15 +516,15 @@ class _Cells:
         rests = [(int(base), np.array([part])) for part, base in pairs] + self.left
         self.rest_of = {(int(part), int(base)): count + i for i, (part, base) in enumerate(pairs)}
         self.rest_names = [
-            f"what is left of {self.named(base)} beside {_some([self.named(p) for p in parts])}"
-            for base, parts in rests
+            f"what is left of {self.named(base)} beside {_some([self.named(it) for it in beside])}"
+            for base, beside in rests
         ]
         lines = pd.concat(self.lines, ignore_index=True) if self.lines else None
         row, column, weight, family = [], [], [], [np.zeros(len(rests), int)]
-        for i, (base, parts) in enumerate(rests):
-            row.append(np.full(len(parts) + 2, i))
-            column.append(np.concatenate([parts, [count + i, base]]))
-            weight.append(np.concatenate([np.ones(len(parts) + 1, int), [-1]]))
+        for i, (base, beside) in enumerate(rests):
+            row.append(np.full(len(beside) + 2, i))
+            column.append(np.concatenate([beside, [count + i, base]]))
+            weight.append(np.concatenate([np.ones(len(beside) + 1, int), [-1]]))
         many = 0
         if lines is not None and len(lines):
             number = lines.groupby(["family", "total"], sort=True).ngroup().to_numpy()
