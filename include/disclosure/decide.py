@@ -16,7 +16,17 @@ import duckdb
 import numpy as np
 import pyarrow as pa
 
-from include.disclosure import audit, coding, complementary, facts, ledger, model, parts, primary
+from include.disclosure import (
+    audit,
+    coding,
+    complementary,
+    facts,
+    ledger,
+    memory,
+    model,
+    parts,
+    primary,
+)
 from include.disclosure.model import Kind, Status
 from include.disclosure.system import System, components
 from include.registry import Disclosure
@@ -117,10 +127,14 @@ def decide(
                 primary.judge(cursor, schema, year, policy, kinds)
                 mapped = facts.read(cursor, organizations, policy, model.measures(kinds))
                 before = ledger.apply(cursor, mapped, earlier)
+                memory.give_back()
             try:
                 outcome = _decide(cursor, mapped, before, policy, workers)
             except audit.AuditFailed as error:
                 raise audit.AuditFailed(f"school year {year}: {error}") from error
+            # Rows take room as well, and need no system any more.
+            del mapped, before
+            memory.give_back()
             return outcome, cursor.execute(_published(policy)).to_arrow_table()
 
     outcomes = []
@@ -136,6 +150,7 @@ def decide(
                 )
                 connection.execute(f"{make} from decided")
                 connection.unregister("decided")
+                del rows
                 outcomes.append(outcome)
         except BaseException:
             # What is left cannot be published any more.

@@ -14,9 +14,13 @@ import highspy
 import numpy as np
 from scipy import sparse
 
+from include.disclosure import memory
+
 # The dual simplex method, whatever HiGHS would choose: what is found must be the same each time.
 DUAL = 1
 COLUMNWISE = int(highspy.MatrixFormat.kColwise)
+# A program of so many columns leaves some hundred megabytes.
+LARGE = 50_000
 MINIMIZE = int(highspy.ObjSense.kMinimize)
 
 
@@ -74,6 +78,9 @@ def least(
         raise NotSolved(solver.modelStatusToString(status))
     move = np.array(solver.getSolution().col_value)
     work = solver.getInfo().simplex_iteration_count * len(move)
+    if len(move) >= LARGE:
+        del solver
+        memory.give_back()
     return Found(move if steps is None else steps @ move, work)
 
 
@@ -84,6 +91,9 @@ def _solver(is_reduced: bool) -> highspy.Highs:
         ("presolve", "on" if is_reduced else "off"),
         ("solver", "simplex"),
         ("simplex_strategy", DUAL),
+        # Nearly all coefficients are 1 or -1, and many ways are equally short.
+        ("simplex_scale_strategy", 0),
+        ("dual_simplex_cost_perturbation_multiplier", 5.0),
         ("threads", 1),
     ):
         solver.setOptionValue(name, value)

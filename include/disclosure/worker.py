@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import pickle
 import sys
 import threading
 import time
+
+from include.disclosure import memory
 
 # How often it is looked whether the one that asks is still there, in seconds.
 LOOK = 2.0
@@ -31,14 +32,7 @@ def main() -> None:
         pickle.dump(told, results)
         results.flush()
         del arguments, told
-        _give_back()
-
-
-def _give_back() -> None:
-    """Return what is free to the system, where the C library can: its heap keeps it otherwise."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim:
-        trim(0)
+        memory.give_back()
 
 
 def _end_with(parent: int) -> None:
