@@ -143,12 +143,11 @@ def decide(
         try:
             for outcome, rows in pool.map(decided, years):
                 connection.register("decided", rows)
-                make = (
-                    "insert into unordered"
-                    if outcomes
-                    else ("create or replace temp table unordered as")
-                )
-                connection.execute(f"{make} from decided")
+                if not outcomes:
+                    connection.execute(
+                        "create or replace temp table unordered as from decided limit 0"
+                    )
+                connection.execute("insert into unordered from decided")
                 connection.unregister("decided")
                 del rows
                 outcomes.append(outcome)

@@ -154,7 +154,8 @@ class Workers:
                 pickle.dump((function, task(number)), worker.stdin)
                 worker.stdin.flush()
                 done[number] = pickle.load(worker.stdout)
-            except (OSError, ValueError, EOFError, pickle.PickleError) as error:
+            except Exception as error:
+                # Also what is no fault of the process: who asked must not wait for nothing.
                 ended = audit.AuditFailed(
                     "a process that protects a part of the release ended before it was done "
                     f"({type(error).__name__}; was there no memory left?); nothing is published"
