@@ -47,7 +47,7 @@ SINGLE = {
 }
 # Which crossings each metric has. As the federal collections ask for: membership by race, sex and
 # grade (EDFacts FS052), suspensions by race and sex (Civil Rights Data Collection), absence (FS195)
-# and graduation (FS150) by each group.
+# and graduation (FS150) by each group. Membership by race and poverty or disability is in addition.
 ASKED = {
     "membership": ("race*sex", "race*grade", "sex*grade", "race*economic", "race*disability"),
     "chronic_absence_rate": (),

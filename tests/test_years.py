@@ -13,8 +13,8 @@ from include.disclosure import audit, decide, facts, model, parts
 from include.disclosure.system import System
 from include.registry import Disclosure
 from ops import large_state
-from tests import builds
 from tests.builds import fact
+from tests.test_disclosure import shown
 from tests.test_parts import tables
 
 POLICY = Disclosure(minimum_n=10, public_metrics=("membership",))
@@ -100,22 +100,11 @@ def test_a_sum_that_holds_in_one_year_is_known_in_that_year():
     given = [row for number in range(30) for row in school(2023, number, 40, 10)]
     given += [row for number in range(10) for row in school(2024, number, 40, 60)]
     given += school(2024, 11, 40, None)
-    with duckdb.connect() as connection:
-        builds.insert(connection, given)
-        connection.execute(
-            "create table organizations as select distinct state, school_year, org_level, org_id "
-            "from intermediate.int_base_metrics"
-        )
-        kinds = {metric: model.KINDS[unit] for metric, unit in builds.UNITS.items()}
-        policy = Disclosure(minimum_n=10)
-        decide.decide(connection, "intermediate", "organizations", policy, kinds, "told")
-        hidden = connection.execute(
-            "select group_value, rule from told where school_year = 2024 and org_id = '000011' "
-            "and value is null order by all"
-        ).fetchall()
+    rows = shown(given, Disclosure(minimum_n=10))[-3:]
+    hidden = [(row["group_value"], row["rule"]) for row in rows if row["value"] is None]
 
     # Together the halves would tell it: one more number of that school has to go.
-    assert [group for group, _ in hidden] in (["ECODIS", "NECODIS"], ["NECODIS", "all"])
+    assert [group for group, _ in hidden] in (["ECODIS", "NECODIS"], ["all", "NECODIS"])
     assert ("NECODIS", "masked_by_publisher") in hidden
 
 

@@ -117,9 +117,11 @@ def protect(
     before: Choice | None = None,
     workers: parts.Workers | None = None,
 ) -> Choice:
-    """Hide what it takes to protect the hidden cells; to a fixed point that includes both audits.
+    """Hide what it takes to protect the hidden cells; to a fixed point that includes their proof.
 
-    Every cell that is still hidden then has passed them, by `Choice.need`. Deterministic. `coded`
+    Every cell that is still hidden then has been shown to be as wide as `Choice.need`, which no
+    cell is that can be worked out; the exact audit, in other arithmetic, is the caller's.
+    Deterministic. `coded`
     are hidden cells of which a range is told, in the system's bounds: where that gives something
     away, the range is taken back first, and the bounds are `plain` again. `before` is what was
     chosen for the same reader when less was hidden: what was shown then is not asked again.

@@ -19,9 +19,9 @@ from include.disclosure import memory
 # The dual simplex method, whatever HiGHS would choose: what is found must be the same each time.
 DUAL = 1
 COLUMNWISE = int(highspy.MatrixFormat.kColwise)
+MINIMIZE = int(highspy.ObjSense.kMinimize)
 # A program of so many columns leaves some hundred megabytes.
 LARGE = 50_000
-MINIMIZE = int(highspy.ObjSense.kMinimize)
 
 
 class NotSolved(RuntimeError):
